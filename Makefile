@@ -1,0 +1,35 @@
+# Two commands: `make dev` runs the product, `make test`s it. Both set up what they need in .venv first.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: dev test lint types imports format clean
+
+dev: .venv/ready
+	$(BIN)/agentmark dev $(ARGS)
+
+test: .venv/ready lint types imports
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/ready
+	$(BIN)/ruff .
+	$(BIN)/ruff format --check .
+
+types: .venv/ready
+	$(BIN)/mypy
+
+imports: .venv/ready
+	$(BIN)/lint-imports
+
+format: .venv/ready
+	$(BIN)/ruff --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.venv/ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "agentmark needs Python 3.11 or newer: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv || { echo "On Debian and Ubuntu, install python3-venv first."; exit 1; }
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[server]' --group dev
+	@touch $@
