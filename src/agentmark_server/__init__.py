@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""The server: receives spans, keeps them, groups them into sessions and answers questions about those."""

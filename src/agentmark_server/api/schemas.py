@@ -1,0 +1,186 @@
+"""The shapes that the API answers with, made from the model."""
+
+from datetime import UTC, datetime
+from typing import Generic, Literal, Self, TypeVar
+
+from pydantic import BaseModel, Field
+
+from agentmark_server.model import PICO, Labels, Page, Session, SessionStatus, SpanStatus, Totals, Trace
+
+Item = TypeVar("Item")
+
+_NS_IN_MS = 10**6
+_NS_IN_S = 10**9
+_RUNNING_AT_MOST = 24 * 3600 * _NS_IN_S
+"""A span that has not ended counts as running for so long; then its program is taken for dead."""
+
+
+def rfc3339(time: int | None) -> str | None:
+    """Nanoseconds since 1970 as RFC 3339 in UTC, always with nine digits and `Z`."""
+    if time is None:
+        return None
+    seconds, nanoseconds = divmod(time, _NS_IN_S)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
+
+
+def dollars(totals: Totals) -> float | None:
+    """The cost in USD; None while nothing has a price."""
+    return totals.cost / PICO if totals.priced_calls else None
+
+
+class _Summary(BaseModel):
+    """What sessions and traces have in common."""
+
+    user_id: str | None = Field(description="Of the earliest span that has one.")
+    start: str | None = Field(description="RFC 3339, UTC.", examples=["2026-11-23T09:30:00.000000000Z"])
+    end: str | None = Field(description="RFC 3339, UTC.")
+    duration_ms: float | None = Field(description="From start to end, by the wall clock.")
+    latency_ms: float | None
+    span_count: int
+    call_count: int = Field(description="Requests to models.")
+    error_count: int = Field(description="Spans that failed with no failed span below them.")
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int = Field(description="Of the input tokens, those read from a cache.")
+    reasoning_tokens: int = Field(description="Of the output tokens, those spent on reasoning.")
+    total_tokens: int = Field(description="Input and output tokens.")
+    total_cost: float | None = Field(description="In USD; null while nothing has a price.")
+    unpriced_calls: int = Field(description="Calls with tokens, whose price is not known.")
+    unmetered_calls: int = Field(description="Calls that state no tokens.")
+    models: list[str]
+    agents: list[str]
+    services: list[str]
+    environments: list[str]
+    releases: list[str]
+    tags: list[str]
+    metadata: dict[str, str]
+    input_preview: str | None = Field(description="The first user message, cut.")
+    output_preview: str | None = Field(description="The last answer, cut.")
+
+
+def _summary(totals: Totals, labels: Labels) -> dict[str, object]:
+    timed = totals.timed_trace_count
+    known = labels.start is not None and labels.end is not None
+    return {
+        "user_id": labels.user[-1] if labels.user else None,
+        "start": rfc3339(labels.start),
+        "end": rfc3339(labels.end),
+        "duration_ms": max(0, (labels.end or 0) - (labels.start or 0)) / _NS_IN_MS if known else None,
+        "latency_ms": totals.duration / timed / _NS_IN_MS if timed else None,
+        "span_count": totals.span_count,
+        "call_count": totals.call_count,
+        "error_count": totals.error_count,
+        "input_tokens": totals.input_tokens,
+        "output_tokens": totals.output_tokens,
+        "cached_tokens": totals.cached_tokens,
+        "reasoning_tokens": totals.reasoning_tokens,
+        "total_tokens": totals.input_tokens + totals.output_tokens,
+        "total_cost": dollars(totals),
+        "unpriced_calls": totals.unpriced_calls,
+        "unmetered_calls": totals.unmetered_calls,
+        "models": sorted(labels.models),
+        "agents": sorted(labels.agents),
+        "services": sorted(labels.services),
+        "environments": sorted(labels.environments),
+        "releases": sorted(labels.releases),
+        "tags": sorted(labels.tags),
+        "metadata": {key: said[-1] for key, said in sorted(labels.metadata.items())},
+        "input_preview": labels.input[-1] if labels.input else None,
+        "output_preview": labels.output[-1] if labels.output else None,
+    }
+
+
+class SessionSchema(_Summary):
+    """A session: the traces of one conversation, job or workflow."""
+
+    id: str
+    name: str | None = Field(description="The name last set; null where none was.")
+    user_ids: list[str]
+    trace_count: int
+    failed_trace_count: int = Field(description="Traces whose root failed.")
+    status: SessionStatus = Field(description="`active` while a span runs or the last has just ended.")
+
+    @classmethod
+    def of(cls, session: Session, *, now: int, idle: int) -> Self:
+        """The shape of a session at the time `now`, with `idle` as the time to fall idle; both in ns."""
+        labels = session.labels
+        return cls.model_validate(
+            {
+                "id": session.id,
+                "name": labels.name[-1] if labels.name else None,
+                "user_ids": sorted(labels.users),
+                "trace_count": session.totals.trace_count,
+                "failed_trace_count": session.totals.failed_trace_count,
+                "status": _status(labels, now, idle),
+                **_summary(session.totals, labels),
+            }
+        )
+
+
+def _status(labels: Labels, now: int, idle: int) -> SessionStatus:
+    running = labels.running_since is not None and now - labels.running_since < _RUNNING_AT_MOST
+    recent = labels.end is not None and now - labels.end < idle
+    return "active" if running or recent else "idle"
+
+
+class TraceSchema(_Summary):
+    """A trace; in a session, what of it the session owns."""
+
+    id: str = Field(description="In hex.", examples=["5b8efff798038103d269b633813fc60c"])
+    name: str
+    status: SpanStatus = Field(description="Of its root.")
+    session_ids: list[str] = Field(description="All sessions that own a span of it.")
+
+    @classmethod
+    def of(cls, trace: Trace) -> Self:
+        """The shape of a trace."""
+        return cls.model_validate(
+            {
+                "id": trace.id.hex(),
+                "name": trace.name,
+                "status": trace.status,
+                "session_ids": list(trace.session_ids),
+                **_summary(trace.totals, trace.labels),
+            }
+        )
+
+
+class SessionWithTraces(SessionSchema):
+    """A session and its traces, in order of their start."""
+
+    traces: list[TraceSchema]
+
+
+class Pagination(BaseModel):
+    """Which part of a list this is, and the cursor that continues it (null at the end)."""
+
+    total: int
+    limit: int
+    offset: int
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, page: Page[Item], limit: int, offset: int) -> Self:
+        """What a page says of itself."""
+        return cls(total=page.total, limit=limit, offset=offset, next_cursor=page.next_cursor)
+
+
+class ListReply(BaseModel, Generic[Item]):
+    """A part of a list."""
+
+    data: list[Item]
+    pagination: Pagination
+
+
+class SessionReply(BaseModel):
+    """One session, with a part of its traces."""
+
+    data: SessionWithTraces
+    pagination: Pagination
+
+
+class Health(BaseModel):
+    """The server answers."""
+
+    status: Literal["ok"]
+    version: str

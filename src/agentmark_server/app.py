@@ -1,0 +1,47 @@
+"""Where the parts meet."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from agentmark_server import dashboard, ingest
+from agentmark_server.api import errors, health, sessions
+from agentmark_server.doors import LocalOnly, RawPath
+from agentmark_server.settings import Settings
+from agentmark_server.store import open_store
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The whole server as one ASGI application; it closes its store when it shuts down.
+
+    Raises `store.StoreError` when the database cannot be opened.
+    """
+    store = open_store(settings.db, ingest.SpanReader())
+    writer = ingest.Writer(store, settings.max_queue_bytes)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        writer.start()
+        yield
+        writer.stop()
+        store.close()
+
+    app = FastAPI(
+        title="AgentMark",
+        version="1",
+        description="Sessions of language model programs: the traces of one conversation, job or workflow.",
+        openapi_url="/v1/openapi.json",
+        docs_url=None,  # its page loads scripts from elsewhere
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    errors.install(app)
+    app.include_router(ingest.router(writer, settings))
+    app.include_router(sessions.router(store, settings))
+    app.include_router(health.router)
+    if settings.ui:
+        app.include_router(dashboard.router)
+    app.add_middleware(RawPath)
+    app.add_middleware(LocalOnly)
+    return app

@@ -1,0 +1,268 @@
+"""`POST /v1/traces`: decode, normalise, commit together with what else waits, acknowledge.
+
+The route answers as https://opentelemetry.io/docs/specs/otlp/#otlphttp-response says: 200 once the spans are
+durable, `partial_success` for those that were not taken, and for an error a `Status` in the request's encoding.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from concurrent.futures import Future
+from http import HTTPStatus
+from queue import SimpleQueue
+from threading import Lock, Thread
+from typing import Final
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+from google.protobuf import json_format
+from google.protobuf.message import Message
+from google.rpc.code_pb2 import INTERNAL, INVALID_ARGUMENT, UNAVAILABLE
+from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from agentmark_server import otlp
+from agentmark_server.conventions import normalise
+from agentmark_server.model import Origin, ReceivedSpan, Span
+from agentmark_server.settings import LOCAL_APP, Settings
+from agentmark_server.store import Store, StoreError
+
+PROTOBUF: Final = "application/x-protobuf"
+JSON: Final = "application/json"
+RETRY_AFTER_SECONDS: Final = 1
+_REASONS_TOLD: Final = 5
+_logger = logging.getLogger(__name__)
+
+
+class SpanReader:
+    """Reads kept spans for the store, which knows neither OTLP nor conventions."""
+
+    def normalise(self, origin: Origin, raw: bytes) -> Span:
+        """The facts of a span that was received."""
+        view = otlp.view(otlp.RawSpan(origin, raw))
+        if isinstance(view, otlp.RejectedSpan):
+            raise TypeError(view.reason)  # it was readable when it came
+        return normalise(view)
+
+    def canonical(self, raw: bytes) -> bytes:
+        """One encoding for all encodings of the same span."""
+        return otlp.canonical(raw)
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """What one request brought: spans, and why others of it were left out."""
+
+    spans: list[ReceivedSpan]
+    rejected: list[str]
+
+
+def decode(body: bytes, content_type: str, encoding: str, limit: int) -> Batch:
+    """A request's body to spans. Raises otlp.UnreadableError, otlp.TooLargeError."""
+    plain = otlp.decompress(body, encoding, limit)
+    raws = otlp.spans_of_json(plain) if content_type == JSON else otlp.spans_of_protobuf(plain)
+    batch = Batch([], [])
+    for raw in raws:
+        view = raw if isinstance(raw, otlp.RejectedSpan) else otlp.view(raw)
+        if isinstance(view, otlp.RejectedSpan):
+            batch.rejected.append(view.reason)
+        elif isinstance(raw, otlp.RawSpan):
+            batch.spans.append(ReceivedSpan(normalise(view), raw.raw, raw.origin, len(view.attributes)))
+    return batch
+
+
+class FullError(Exception):
+    """More waits for the writer than may: come back later."""
+
+
+class _Waiting(msgspec.Struct):
+    """A batch on its way to the store. The result is how many of its spans were refused."""
+
+    app: str
+    spans: list[ReceivedSpan]
+    size: int
+    done: "Future[int]"
+
+
+class Writer:
+    """The one thread that appends to the store: what came while it committed goes into its next commit."""
+
+    def __init__(self, store: Store, max_bytes: int) -> None:
+        self._store = store
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._bytes_lock = Lock()
+        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._thread = Thread(target=self._run, name="agentmark-writer", daemon=True)
+
+    def start(self) -> None:
+        """Begin to take batches."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what waits, then end."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def submit(self, app: str, spans: list[ReceivedSpan], size: int) -> "Future[int]":
+        """Queue spans that take `size` bytes; done when they are durable. Raises FullError."""
+        with self._bytes_lock:
+            # A batch larger than the whole queue may pass alone.
+            if self._bytes and self._bytes + size > self._max_bytes:
+                msg = "the server has more to write than it may keep waiting: send it again later"
+                raise FullError(msg)
+            self._bytes += size
+        waiting = _Waiting(app, spans, size, Future())
+        self._queue.put(waiting)
+        return waiting.done
+
+    def _run(self) -> None:
+        stopping = False
+        while not stopping:
+            taken = [self._queue.get()]
+            while not self._queue.empty():
+                taken.append(self._queue.get())
+            stopping = None in taken
+            self._commit([waiting for waiting in taken if waiting])
+
+    def _commit(self, taken: list[_Waiting]) -> None:
+        for app in dict.fromkeys(waiting.app for waiting in taken):
+            self._append(app, [waiting for waiting in taken if waiting.app == app])
+        with self._bytes_lock:
+            self._bytes -= sum(waiting.size for waiting in taken)
+
+    def _append(self, app: str, taken: list[_Waiting]) -> None:
+        spans = [span for waiting in taken for span in waiting.spans]
+        try:
+            refused = self._store.append(app, spans).refused
+        except Exception as error:  # noqa: BLE001  # whatever it was, those who wait must hear it
+            self._failed(app, taken, error)
+            return
+        first = 0
+        for waiting in taken:
+            places = range(first, first + len(waiting.spans))
+            first = places.stop
+            waiting.done.set_result(sum(place in places for place in refused))
+
+    def _failed(self, app: str, taken: list[_Waiting], error: Exception) -> None:
+        """What one batch broke must not cost the others: each is tried alone."""
+        if len(taken) == 1:
+            taken[0].done.set_exception(error)
+            return
+        for waiting in taken:
+            self._append(app, [waiting])
+
+
+class _Reply:
+    """Answers in the request's encoding."""
+
+    def __init__(self, content_type: str) -> None:
+        self._content_type = JSON if content_type == JSON else PROTOBUF
+
+    def message(self, message: Message, status: int, headers: dict[str, str] | None = None) -> Response:
+        """A protobuf message as the body."""
+        if self._content_type == JSON:
+            body = json_format.MessageToJson(message, indent=None).encode()
+        else:
+            body = message.SerializeToString()
+        return Response(body, status, headers, media_type=self._content_type)
+
+    def error(self, status: HTTPStatus, message: str, code: int = INVALID_ARGUMENT) -> Response:
+        """An error as https://opentelemetry.io/docs/specs/otlp/#failures-1 wants it."""
+        later = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+        return self.message(Status(code=code, message=message), status, later)
+
+    def taken(self, rejected: list[str]) -> Response:
+        """200, with how many spans were left out and why."""
+        response = ExportTraceServiceResponse()
+        if rejected:
+            reasons = list(dict.fromkeys(rejected))
+            more = ["and for other reasons"] if len(reasons) > _REASONS_TOLD else []
+            response.partial_success.rejected_spans = len(rejected)
+            response.partial_success.error_message = "; ".join(reasons[:_REASONS_TOLD] + more)
+        return self.message(response, HTTPStatus.OK)
+
+
+def router(writer: Writer, settings: Settings) -> APIRouter:
+    """The route that takes spans."""
+    routes = APIRouter(tags=["Receiving"])
+
+    @routes.post("/v1/traces", summary="Take spans (OTLP/HTTP)", openapi_extra=_OPENAPI)
+    async def post_traces(request: Request) -> Response:
+        """Take an `ExportTraceServiceRequest`, in protobuf or JSON.
+
+        200 means that the spans are stored and in every answer from now on. Spans that cannot be taken are
+        counted in `partialSuccess`, with the reason; the others are stored all the same.
+        """
+        return await _take(request, writer, settings)
+
+    return routes
+
+
+async def _take(request: Request, writer: Writer, settings: Settings) -> Response:
+    content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    reply = _Reply(content_type)
+    if content_type not in {PROTOBUF, JSON}:
+        message = f"the content type must be {PROTOBUF} or {JSON}, not {content_type or 'absent'}"
+        return reply.error(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message)
+    if encoding not in otlp.DECOMPRESSORS:
+        message = f"the content encoding must be one of {', '.join(otlp.DECOMPRESSORS)}, not {encoding}"
+        return reply.error(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message)
+    try:
+        body = await _read(request, settings.max_body_bytes)
+        batch = await asyncio.to_thread(decode, body, content_type, encoding, settings.max_body_bytes)
+        refused = await asyncio.wrap_future(writer.submit(LOCAL_APP, batch.spans, _size(batch)))
+    except otlp.TooLargeError as error:
+        return reply.error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
+    except otlp.UnreadableError as error:
+        return reply.error(HTTPStatus.BAD_REQUEST, str(error))
+    except (FullError, StoreError) as error:
+        return reply.error(HTTPStatus.SERVICE_UNAVAILABLE, str(error), UNAVAILABLE)
+    except Exception:
+        _logger.exception("a request to /v1/traces failed")
+        return reply.error(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed: its log says why", INTERNAL)
+    return reply.taken(batch.rejected + ["the session or trace was deleted after the span started"] * refused)
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    """The body as sent, given up as soon as it is too large."""
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > limit:
+            msg = f"the body is larger than {limit} bytes: send smaller batches"
+            raise otlp.TooLargeError(msg)
+    return bytes(body)
+
+
+def _size(batch: Batch) -> int:
+    return sum(len(received.raw) for received in batch.spans)
+
+
+def _statuses() -> Iterator[tuple[HTTPStatus, str]]:
+    yield HTTPStatus.OK, "Stored. `partialSuccess` counts spans that were not, and says why."
+    yield HTTPStatus.BAD_REQUEST, "The body cannot be read: sending it again will not help."
+    yield HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large: send smaller batches."
+    yield HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Another content type or encoding than the server reads."
+    yield (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The server cannot write now: send it again after `Retry-After` seconds.",
+    )
+
+
+_OPENAPI: Final = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            PROTOBUF: {"schema": {"type": "string", "format": "binary"}},
+            JSON: {"schema": {"type": "object"}},
+        },
+    },
+    "responses": {
+        str(status.value): {
+            "description": text,
+            "content": {PROTOBUF: {"schema": {"type": "string"}}, JSON: {"schema": {"type": "object"}}},
+        }
+        for status, text in _statuses()
+    },
+}

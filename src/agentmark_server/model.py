@@ -1,0 +1,306 @@
+"""The things that the server speaks of: spans as facts, and the sessions and traces derived from them.
+
+Times are integers of nanoseconds since 1970, UTC. Money is an integer of 1e-12 US dollars.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, Generic, Literal, TypeVar
+
+import msgspec
+
+PICO: Final = 10**12
+"""Units of money in one US dollar."""
+
+EARLIEST: Final = 946_684_800 * 10**9
+"""2000-01-01: a time before it is a broken clock's, kept but not counted with."""
+LATEST: Final = 4_102_444_800 * 10**9
+"""2100-01-01: likewise, after it."""
+
+SpanStatus = Literal["unset", "ok", "error"]
+SessionStatus = Literal["active", "idle"]
+
+
+class Kind(StrEnum):
+    """What a span does."""
+
+    LLM = "llm"
+    TOOL = "tool"
+    AGENT = "agent"
+    RETRIEVAL = "retrieval"
+    EMBEDDING = "embedding"
+    GUARDRAIL = "guardrail"
+    FUNCTION = "function"
+
+
+class Role(StrEnum):
+    """What the usage on a span is of: one request to a model, a repeat of what lies below, or unclear."""
+
+    CALL = "call"
+    ROLL_UP = "roll-up"
+    UNKNOWN = "unknown"
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """What the spans of one OTLP `ScopeSpans` share: resource and scope, as protobuf bytes."""
+
+    resource: bytes
+    scope: bytes
+    resource_schema_url: str = ""
+    scope_schema_url: str = ""
+
+
+class SessionKey(msgspec.Struct, frozen=True, array_like=True):
+    """A session id as one span states it. The smaller `rank` wins over others on the same span."""
+
+    value: str
+    rank: int
+
+
+class Context(msgspec.Struct, frozen=True, array_like=True):
+    """What a span says of its surroundings. Spans of one trace mostly say the same, so it is kept once."""
+
+    application_key: SessionKey | None = None
+    framework_key: SessionKey | None = None
+    session_name: str | None = None
+    user_id: str | None = None
+    tags: tuple[str, ...] = ()
+    metadata: tuple[tuple[str, str], ...] = ()
+    service: str | None = None
+    environment: str | None = None
+    release: str | None = None
+
+
+class Usage(msgspec.Struct, frozen=True, array_like=True):
+    """Tokens and cost as a span states them; None is "not stated", which is not 0."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost: int | None = None
+
+    @property
+    def stated(self) -> bool:
+        """Whether there is anything to count."""
+        return self.input_tokens is not None or self.output_tokens is not None or self.cost is not None
+
+
+class Span(msgspec.Struct, frozen=True):
+    """One span, normalised: what its attributes say, in one vocabulary, whatever the convention was."""
+
+    trace_id: bytes
+    span_id: bytes
+    parent_id: bytes
+    name: str
+    start: int
+    end: int
+    status: SpanStatus = "unset"
+    kind: Kind = Kind.FUNCTION
+    role: Role = Role.UNKNOWN
+    usage: Usage = Usage()
+    model: str | None = None
+    agent: str | None = None
+    trace_name: str | None = None
+    input: str | None = None
+    """The start of what was asked: the newest user message, at most PREVIEW characters."""
+    output: str | None = None
+    """The start of what was answered, at most PREVIEW characters."""
+    context: Context = Context()
+
+    @property
+    def counted_start(self) -> int | None:
+        """The start, unless a broken clock gave it."""
+        return self.start if EARLIEST <= self.start < LATEST else None
+
+    @property
+    def counted_end(self) -> int | None:
+        """The end, never before the start; None while the span runs, or when a broken clock gave it."""
+        if not EARLIEST <= self.end < LATEST:
+            return None
+        return max(self.end, self.start) if self.counted_start is not None else self.end
+
+
+PREVIEW: Final = 160
+"""Characters of a preview."""
+
+
+class ReceivedSpan(msgspec.Struct, frozen=True):
+    """A span as the store takes it: the facts, and what they were read from.
+
+    `raw` is an OTLP `Span` message, kept whole. `attribute_count` decides between versions of equal end.
+    """
+
+    span: Span
+    raw: bytes
+    origin: Origin
+    attribute_count: int
+
+
+class Totals(msgspec.Struct):
+    """What adds up: over the spans of a trace, and over the traces of a session."""
+
+    trace_count: int = 0
+    failed_trace_count: int = 0
+    timed_trace_count: int = 0
+    """Traces that have a duration: those whose start and end are known."""
+    duration: int = 0
+    """The durations of those traces, added up."""
+    span_count: int = 0
+    call_count: int = 0
+    error_count: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost: int = 0
+    priced_calls: int = 0
+    unpriced_calls: int = 0
+    unmetered_calls: int = 0
+
+    def plus(self, other: "Totals") -> "Totals":
+        """Both together."""
+        return Totals(*map(int.__add__, self.numbers(), other.numbers()))
+
+    def minus(self, other: "Totals") -> "Totals":
+        """What is left without the other."""
+        return Totals(*map(int.__sub__, self.numbers(), other.numbers()))
+
+    def numbers(self) -> tuple[int, ...]:
+        """The fields' values, in the order of the fields."""
+        numbers: tuple[int, ...] = msgspec.structs.astuple(self)
+        return numbers
+
+
+Said = tuple[int, bytes, bytes, str]
+"""When a text was said, trace and span id to settle ties, and the text: a total order."""
+
+Ordered = TypeVar("Ordered", int, Said)
+Item = TypeVar("Item")
+
+
+class Labels(msgspec.Struct, array_like=True):
+    """What does not add up but joins: sets, and texts of which the earliest or the latest stays.
+
+    Joining is commutative, associative and idempotent, so that no order or repetition matters.
+    """
+
+    start: int | None = None
+    end: int | None = None
+    running_since: int | None = None
+    """The latest start of a span that has no end yet."""
+    name: Said | None = None
+    user: Said | None = None
+    input: Said | None = None
+    output: Said | None = None
+    users: frozenset[str] = frozenset()
+    models: frozenset[str] = frozenset()
+    agents: frozenset[str] = frozenset()
+    services: frozenset[str] = frozenset()
+    environments: frozenset[str] = frozenset()
+    releases: frozenset[str] = frozenset()
+    tags: frozenset[str] = frozenset()
+    metadata: dict[str, Said] = {}
+
+    def joined(self, other: "Labels") -> "Labels":
+        """What holds of both together."""
+        return Labels(
+            start=_least(self.start, other.start),
+            end=_greatest(self.end, other.end),
+            running_since=_greatest(self.running_since, other.running_since),
+            name=_greatest(self.name, other.name),
+            user=_least(self.user, other.user),
+            input=_least(self.input, other.input),
+            output=_greatest(self.output, other.output),
+            users=self.users | other.users,
+            models=self.models | other.models,
+            agents=self.agents | other.agents,
+            services=self.services | other.services,
+            environments=self.environments | other.environments,
+            releases=self.releases | other.releases,
+            tags=self.tags | other.tags,
+            metadata=latest_of_each(self.metadata, other.metadata),
+        )
+
+    def covers(self, other: "Labels") -> bool:
+        """Whether joining the other would change nothing."""
+        return self == other or self.joined(other) == self
+
+
+def _least(a: Ordered | None, b: Ordered | None) -> Ordered | None:
+    return b if a is None else a if b is None else min(a, b)
+
+
+def _greatest(a: Ordered | None, b: Ordered | None) -> Ordered | None:
+    return b if a is None else a if b is None else max(a, b)
+
+
+def latest_of_each(a: dict[str, Said], b: dict[str, Said]) -> dict[str, Said]:
+    """Of every key the text said last."""
+    if not b or a == b:
+        return a
+    return b if not a else {**a, **b, **{key: max(a[key], b[key]) for key in a.keys() & b.keys()}}
+
+
+class Session(msgspec.Struct, frozen=True):
+    """A session as derived from its spans."""
+
+    id: str
+    totals: Totals
+    labels: Labels
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """A trace, or that share of it which one session owns."""
+
+    id: bytes
+    name: str
+    status: SpanStatus
+    totals: Totals
+    labels: Labels
+    session_ids: tuple[str, ...]
+
+
+class Slice(msgspec.Struct, frozen=True):
+    """Which part of a list is asked for: by offset, or from a cursor that an earlier page gave."""
+
+    limit: int = 50
+    offset: int = 0
+    cursor: str | None = None
+
+
+class SessionQuery(msgspec.Struct, frozen=True):
+    """Which sessions are asked for: any of `names` is a part of the name, in any case; any of `user_ids` a user.
+
+    An empty tuple asks for nothing in particular.
+    """
+
+    names: tuple[str, ...] = ()
+    user_ids: tuple[str, ...] = ()
+
+
+class Page(msgspec.Struct, Generic[Item], frozen=True):
+    """A part of a list: `total` counts the whole of it, `next_cursor` continues it, None at its end."""
+
+    items: list[Item]
+    total: int
+    next_cursor: str | None
+
+
+Value = str | bool | int | float | bytes | list["Value"] | dict[str, "Value"] | None
+"""An attribute's value as OTLP's `AnyValue` can hold it."""
+
+
+class SpanView(msgspec.Struct):
+    """A span as it came, opened for reading: what conventions look at."""
+
+    trace_id: bytes
+    span_id: bytes
+    parent_id: bytes
+    name: str
+    start: int
+    end: int
+    status: SpanStatus
+    attributes: Mapping[str, Value]
+    resource: Mapping[str, Value]
+    scope_name: str

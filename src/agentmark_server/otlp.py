@@ -1,0 +1,196 @@
+"""OTLP/HTTP bodies to spans, as https://opentelemetry.io/docs/specs/otlp/#otlphttp says.
+
+What cannot be read as a whole raises `UnreadableError`; a span that cannot be read is left out, with a reason.
+"""
+
+import zlib
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
+import zstandard
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
+
+from agentmark_server import otlp_json, wire
+from agentmark_server.model import Origin, SpanStatus, SpanView, Value
+
+TRACE_ID_BYTES: Final = 16
+SPAN_ID_BYTES: Final = 8
+
+_STATUS: Final[dict[int, SpanStatus]] = {Status.STATUS_CODE_OK: "ok", Status.STATUS_CODE_ERROR: "error"}
+
+
+class UnreadableError(Exception):
+    """A body that is not what its headers say: sending it again would not help."""
+
+
+class TooLargeError(Exception):
+    """A body that is larger, once decompressed, than the server reads."""
+
+
+class RejectedSpan(msgspec.Struct, frozen=True):
+    """A span that could not be read, and why."""
+
+    reason: str
+
+
+class RawSpan(msgspec.Struct, frozen=True):
+    """A span as it came: an OTLP `Span` message in protobuf, and what it shares with its neighbours."""
+
+    origin: Origin
+    raw: bytes
+
+
+def decompress(body: bytes, encoding: str, limit: int) -> bytes:
+    """The body as it was before `Content-Encoding` (one of `DECOMPRESSORS`), of at most `limit` bytes."""
+    try:
+        plain = DECOMPRESSORS[encoding](body, limit)
+    except (zlib.error, zstandard.ZstdError, EOFError) as error:
+        msg = f"the body is not {encoding}: {error}"
+        raise UnreadableError(msg) from error
+    if len(plain) > limit:
+        msg = f"the body is larger than {limit} bytes when decompressed: send smaller batches"
+        raise TooLargeError(msg)
+    return plain
+
+
+def _identity(body: bytes, _limit: int) -> bytes:
+    return body
+
+
+def _inflate(body: bytes, limit: int) -> bytes:
+    """Gzip (of several members too) and zlib: 32 added to the window's size tells them apart."""
+    plain = b""
+    while body and len(plain) <= limit:
+        inflater = zlib.decompressobj(wbits=32 + zlib.MAX_WBITS)
+        plain += inflater.decompress(body, limit + 1 - len(plain))
+        if not inflater.eof and len(plain) <= limit:
+            raise EOFError("it ends too early")
+        body = inflater.unused_data
+    return plain
+
+
+def _zstd(body: bytes, limit: int) -> bytes:
+    with zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(body) as reader:
+        return reader.read(limit + 1)
+
+
+DECOMPRESSORS: Final = {"identity": _identity, "gzip": _inflate, "deflate": _inflate, "zstd": _zstd}
+
+
+def spans_of_protobuf(body: bytes) -> Iterator[RawSpan | RejectedSpan]:
+    """The spans of an `ExportTraceServiceRequest` in protobuf, unread."""
+    try:
+        request = wire.Request.FromString(body)
+    except DecodeError as error:
+        msg = "the body is not an ExportTraceServiceRequest in protobuf"
+        raise UnreadableError(msg) from error
+    for resource_spans in request.resource_spans:
+        for scope_spans in resource_spans.scope_spans:
+            origin = Origin(
+                resource_spans.resource, scope_spans.scope, resource_spans.schema_url, scope_spans.schema_url
+            )
+            for raw in scope_spans.spans:
+                yield RawSpan(origin, raw)
+
+
+def spans_of_json(body: bytes) -> Iterator[RawSpan | RejectedSpan]:
+    """The spans of an `ExportTraceServiceRequest` in OTLP's JSON, turned into protobuf."""
+    try:
+        request = otlp_json.parse(body)
+    except (ValueError, TypeError, RecursionError) as error:
+        msg = f"the body is not an ExportTraceServiceRequest in JSON: {error}"
+        raise UnreadableError(msg) from error
+    for origin, items in request:
+        for item in items:
+            try:
+                yield RawSpan(origin, otlp_json.span_bytes(item))
+            except (ValueError, TypeError, RecursionError) as error:
+                yield RejectedSpan(f"a span cannot be read: {error}")
+
+
+def view(span: RawSpan) -> SpanView | RejectedSpan:
+    """The span opened for reading, or why it cannot be."""
+    try:
+        message = wire.Span.FromString(span.raw)
+        resource, scope_name = _opened(span.origin)
+    except DecodeError:
+        return RejectedSpan("a span is not a readable protobuf message: truncated, or with text that is not UTF-8")
+    fault = _fault(message)
+    if fault:
+        return RejectedSpan(fault)
+    return SpanView(
+        trace_id=message.trace_id,
+        span_id=message.span_id,
+        parent_id=message.parent_span_id,
+        name=message.name,
+        start=message.start_time_unix_nano,
+        end=message.end_time_unix_nano,
+        status=_STATUS.get(message.status.code, "unset"),
+        attributes=Attributes(message.attributes),
+        resource=resource,
+        scope_name=scope_name,
+    )
+
+
+def _fault(message: Any) -> str | None:
+    """What makes a span invalid, by https://opentelemetry.io/docs/specs/otel/trace/api/#spancontext."""
+    if len(message.trace_id) != TRACE_ID_BYTES or not any(message.trace_id):
+        return f"a span's trace id must be {TRACE_ID_BYTES} bytes and not all zero"
+    if len(message.span_id) != SPAN_ID_BYTES or not any(message.span_id):
+        return f"a span's id must be {SPAN_ID_BYTES} bytes and not all zero"
+    if len(message.parent_span_id) not in {0, SPAN_ID_BYTES}:
+        return f"a span's parent id must be {SPAN_ID_BYTES} bytes or empty"
+    return None
+
+
+def canonical(raw: bytes) -> bytes:
+    """One encoding for all encodings of a span: fields in order, attributes sorted by key."""
+    encoded: bytes = wire.Span.FromString(raw).SerializeToString(deterministic=True)
+    return encoded
+
+
+@lru_cache(maxsize=256)
+def _opened(origin: Origin) -> tuple[Mapping[str, Value], str]:
+    """The resource's attributes and the scope's name."""
+    resource = wire.Resource.FromString(origin.resource)
+    attributes = {key: value_of(value) for key, value in resource.attributes.items()}
+    return attributes, wire.Scope.FromString(origin.scope).name
+
+
+class Attributes(Mapping[str, Value]):
+    """A span's attributes, turned into Python's types one by one when asked for."""
+
+    __slots__ = ("_map",)
+
+    def __init__(self, message_map: Any) -> None:
+        self._map = message_map
+
+    def __getitem__(self, key: str) -> Value:
+        # protobuf's own lookup would add a missing key.
+        if key not in self._map:
+            raise KeyError(key)
+        return value_of(self._map[key])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._map)
+
+    def __len__(self) -> int:
+        return len(self._map)
+
+
+def value_of(value: AnyValue) -> Value:
+    """An `AnyValue` in Python's types."""
+    match value.WhichOneof("value"):
+        case None:
+            return None
+        case "array_value":
+            return [value_of(item) for item in value.array_value.values]
+        case "kvlist_value":
+            return {item.key: value_of(item.value) for item in value.kvlist_value.values}
+        case scalar:
+            plain: Value = getattr(value, scalar)
+            return plain

@@ -1,0 +1,164 @@
+"""The store: keeps spans, derives sessions from them, answers questions about both.
+
+`Store` is the contract that every engine keeps, in prose and types; one suite of tests runs on all of them.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from agentmark_server.model import Origin, Page, ReceivedSpan, Session, SessionQuery, Slice, Span, Trace
+
+
+class StoreError(Exception):
+    """The store cannot be opened or used; the text is one line that says why and what to do."""
+
+
+class BadCursorError(ValueError):
+    """A cursor that no page of this list gave."""
+
+
+class SpanReader(Protocol):
+    """How a store reads the spans that it keeps: handed to it, for it knows neither OTLP nor conventions."""
+
+    def normalise(self, origin: Origin, raw: bytes) -> Span:
+        """The facts of a span that was received, by today's rules."""
+        ...
+
+    def canonical(self, raw: bytes) -> bytes:
+        """One encoding for all encodings of the same span."""
+        ...
+
+
+class Appended(msgspec.Struct, frozen=True):
+    """What `append` did: which sessions it changed, and which spans (places in the batch) it refused."""
+
+    session_ids: frozenset[str] = frozenset()
+    refused: frozenset[int] = frozenset()
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A session that was written to, or deleted."""
+
+    session_id: str
+    deleted: bool
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """Changed sessions, each once, and the token to ask for those after them."""
+
+    items: list[Change]
+    token: str
+
+
+class SessionSelector(msgspec.Struct, frozen=True):
+    """One session, with all spans that it owns."""
+
+    session_id: str
+
+
+class TraceSelector(msgspec.Struct, frozen=True):
+    """One trace, with all of its spans, whoever owns them."""
+
+    trace_id: bytes
+
+
+Selector = SessionSelector | TraceSelector
+
+
+class Store(Protocol):
+    """Facts in, derived sessions out.
+
+    **Apps are apart.** Every method but `rebuild` and `close` is about one app; the same ids in two apps are two
+    things, and no answer depends on another app's spans.
+
+    **What is true is a function** of the set of spans appended, of what was forgotten, of the rules of
+    `SpanReader` and of the prices; not of the order, of how spans came in batches, of repetition, or of which
+    of several writers took them. A span is known by app, trace id and span id. Of two versions the one that
+    ends later stays (an end of 0 is before any end), then the one with more attributes, then the greater in
+    the canonical encoding; origin and encoding break what tie is left.
+
+    **Durable and visible.** When a method that writes returns, what it did survives a crash of the process and
+    of the machine, and is in every answer that is asked for afterwards, from any thread or process. When it
+    raises, nothing of it is; it raises StoreError where that may pass (a full disk, say). A reader sees the whole
+    of a write or nothing of it, and is never blocked by one.
+
+    **Cost.** Appending costs, amortised, what the batch is worth, not the size of the trace or of the session
+    that it joins. Methods may be called from any thread; writers wait for each other.
+    """
+
+    def append(self, app: str, spans: Sequence[ReceivedSpan]) -> Appended:
+        """Take spans: facts only; what is derived from them is the store's own business.
+
+        The same span may come any number of times, also within one call. A span of a forgotten session or
+        trace that started before it was forgotten is refused.
+        """
+        ...
+
+    def changes(self, app: str, after: str | None = None, limit: int = 1000) -> Changes:
+        """Sessions changed or deleted since the token `after` (None: since the beginning), oldest change first.
+
+        Each session stands there once, with its last change. The token is opaque; one of a store that has been
+        rebuilt since still holds: every session has changed then. No change is ever left out by asking with
+        the token of the answer before, with several writers too; a change may be told again.
+        Raises BadCursorError for a token that this store did not give.
+        """
+        ...
+
+    def forget(self, app: str, selector: Selector) -> int:
+        """Delete a session or a trace, remember that, and say how many spans went.
+
+        Of a session go the spans that it owns. Its id, and the ids of the traces that it owned alone, are
+        remembered with the time, for `append` to refuse what comes late; a new span under the old id, started
+        after that, begins anew.
+        """
+        ...
+
+    def rebuild(self, progress: Callable[[int, int], None] | None = None) -> int:
+        """Derive everything anew from what was received, for all apps; say how many spans were read.
+
+        Changes no answer as long as the rules are the same. `progress` is called with spans done and all.
+        """
+        ...
+
+    def list_sessions(self, app: str, query: SessionQuery, part: Slice) -> Page[Session]:
+        """Sessions that fit, the last to end first; ties by id, those without an end last.
+
+        Raises BadCursorError.
+        """
+        ...
+
+    def get_session(self, app: str, session_id: str) -> Session | None:
+        """One session."""
+        ...
+
+    def list_session_traces(self, app: str, session_id: str, part: Slice) -> Page[Trace]:
+        """The traces of one session in order of their start, each with what of it the session owns.
+
+        Raises BadCursorError.
+        """
+        ...
+
+    def count_spans(self, app: str) -> int:
+        """How many spans are kept: each once, whatever it was sent as."""
+        ...
+
+    def check(self) -> None:
+        """Raises StoreError where the store cannot write."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the files. No other method may be called afterwards."""
+        ...
+
+
+def open_store(path: Path, reader: SpanReader) -> Store:
+    """Open the store in the file `path`, which is made, or brought to today's schema, as needed.
+
+    Raises StoreError: the file is no database, is newer than this program, or is in use by another server.
+    """
+    from agentmark_server.store.sqlite import SqliteStore  # noqa: PLC0415  # the engine is chosen here
+
+    return SqliteStore(path, reader)

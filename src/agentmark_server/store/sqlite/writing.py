@@ -1,0 +1,247 @@
+"""One write: spans go in or out, and what is derived from them follows, in the same transaction.
+
+A trace is derived from all of its spans. A session is the sum (`Totals`) and the join (`Labels`) of its
+parts: the sum follows by the difference of each, the join by joining the new part, unless one lost something;
+only then the session is joined anew from all of its parts.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import apsw
+import msgspec
+
+from agentmark_server.grouping import Grouped, Part, group
+from agentmark_server.model import Labels, ReceivedSpan, Totals
+from agentmark_server.store import SpanReader
+from agentmark_server.store.sqlite.rows import Rows, StoredSpan, chunk_range, digest_of
+from agentmark_server.store.sqlite.statements import SQL, one, rows
+
+NO_SESSION: Final = 0
+_LAST: Final = 2**63 - 1
+"""Stands for an unknown start, so that it comes last."""
+
+
+class _Update(msgspec.Struct):
+    """What a write means for one session: what is added, what goes, and whether a join does not suffice."""
+
+    added: Totals = msgspec.field(default_factory=Totals)
+    joined: Labels = msgspec.field(default_factory=Labels)
+    lost: bool = False
+
+
+class Write:
+    """One transaction's work for one app: put or remove spans of any traces, then `finish`."""
+
+    def __init__(self, connection: apsw.Connection, rows: Rows, reader: SpanReader, app: int) -> None:
+        self._connection = connection
+        self._rows = rows
+        self._reader = reader
+        self._app = app
+        self._tick: int = one(connection, "tick")
+        self._updates: dict[int, _Update] = {}
+        self._session_ids: dict[str, int] = {}
+
+    def _one(self, statement: str, *bindings: Any) -> Any:
+        return one(self._connection, statement, *bindings)
+
+    def _do(self, statement: str, *bindings: Any) -> None:
+        self._connection.execute(SQL[statement], bindings)
+
+    def put(self, spans: Iterable[ReceivedSpan]) -> None:
+        """Take spans of any traces."""
+        by_trace: dict[bytes, list[ReceivedSpan]] = {}
+        for received in spans:
+            by_trace.setdefault(received.span.trace_id, []).append(received)
+        for trace_id, received_spans in by_trace.items():
+            self._put_in_trace(trace_id, received_spans)
+
+    def _put_in_trace(self, trace_id: bytes, spans: Sequence[ReceivedSpan]) -> None:
+        found = self._one("find_trace", self._app, trace_id)
+        trace, chunks = found or (self._one("add_trace", self._app, trace_id), 0)
+        stored = self._rows.spans_of(trace, trace_id) if found else {}
+        newer = self._newer(stored, spans)
+        if not newer:
+            return
+        if found:
+            self._do("count_chunks", chunks + 1, trace)
+        put = self._rows.put_chunk(trace, chunks, newer)
+        self._rows.put(trace, put)
+        stored |= {one.span.span_id: one for one in put}
+        self.regroup(trace, trace_id, stored)
+
+    def _newer(self, stored: dict[bytes, StoredSpan], spans: Sequence[ReceivedSpan]) -> list[ReceivedSpan]:
+        """Of the spans received those that take the place of what is stored, one version of each."""
+        newer: dict[bytes, ReceivedSpan] = {}
+        for received in spans:
+            span_id = received.span.span_id
+            if span_id in newer:
+                wins = self._beats(received, newer[span_id])
+            elif span_id in stored:
+                wins = self._beats_stored(received, stored[span_id])
+            else:
+                wins = True
+            if wins:
+                newer[span_id] = received
+        return list(newer.values())
+
+    def _beats_stored(self, received: ReceivedSpan, stored: StoredSpan) -> bool:
+        ours = received.span.end, received.attribute_count
+        theirs = stored.span.end, stored.kept.attribute_count
+        if ours != theirs:
+            return ours > theirs
+        origin = self._rows.origin(stored.kept.origin)
+        if stored.kept.digest == digest_of(received.raw) and origin == received.origin:
+            return False
+        [raw] = self._rows.raws([stored.kept])
+        return self._beats(received, ReceivedSpan(stored.span, raw, origin, stored.kept.attribute_count))
+
+    def _beats(self, a: ReceivedSpan, b: ReceivedSpan) -> bool:
+        """Which version of a span stays: docs/sessions.md, "Versions"."""
+        ours, theirs = (a.span.end, a.attribute_count), (b.span.end, b.attribute_count)
+        if ours != theirs:
+            return ours > theirs
+        return self._tie_break(a) > self._tie_break(b)
+
+    def _tie_break(self, received: ReceivedSpan) -> tuple[bytes, bytes]:
+        return self._reader.canonical(received.raw), msgspec.msgpack.encode(received.origin)
+
+    def regroup(self, trace: int, trace_id: bytes, stored: dict[bytes, StoredSpan]) -> Grouped:
+        """Derive a trace anew from all of its spans, and note what that means for its sessions."""
+        grouped = group([one.span for one in stored.values()])
+        old = {row[0]: row[1] for row in rows(self._connection, "parts_of_trace", trace)}
+        new = {self._session(owner): part for owner, part in grouped.parts.items()}
+        for session in old.keys() - new.keys():
+            self._do("delete_part", trace, session)
+        for session, part in new.items():
+            start = _LAST if part.labels.start is None else part.labels.start
+            self._do("put_part", trace, session, trace_id, start, msgspec.msgpack.encode(part))
+        for session in (old.keys() | new.keys()) - {NO_SESSION}:
+            self._note(session, decode_part(old.get(session)), new.get(session))
+        return grouped
+
+    def _note(self, session: int, old: Part | None, new: Part | None) -> None:
+        update = self._updates.setdefault(session, _Update())
+        if old:
+            update.added = update.added.minus(old.totals)
+            update.lost |= new is None or not new.labels.covers(old.labels)
+        if new:
+            update.added = update.added.plus(new.totals)
+            update.joined = update.joined.joined(new.labels)
+
+    def _session(self, session_id: str | None) -> int:
+        if session_id is None:
+            return NO_SESSION
+        if session_id not in self._session_ids:
+            found = self._one("find_session", self._app, session_id)
+            number: int = found or self._one("add_session", self._app, session_id)
+            self._session_ids[session_id] = number
+        return self._session_ids[session_id]
+
+    def finish(self) -> frozenset[str]:
+        """Bring the touched sessions up to date, and say which those were."""
+        return frozenset(self._bring_up_to_date(session, update) for session, update in self._updates.items())
+
+    def _bring_up_to_date(self, session: int, update: _Update) -> str:
+        session_id, totals_blob, labels_blob = self._one("session_state", session)
+        totals = decode_totals(totals_blob).plus(update.added)
+        old_labels = decode_labels(labels_blob)
+        labels = self._joined_anew(session) if update.lost else old_labels.joined(update.joined)
+        for user_id in old_labels.users - labels.users:
+            self._do("delete_session_user", self._app, user_id, session)
+        for user_id in labels.users - old_labels.users:
+            self._do("add_session_user", self._app, user_id, session)
+        if totals.trace_count == 0:
+            self._do("delete_session", session)
+        else:
+            self._save(session, totals, labels)
+        return str(session_id)
+
+    def _save(self, session: int, totals: Totals, labels: Labels) -> None:
+        name = labels.name[-1] if labels.name else None
+        blobs = msgspec.msgpack.encode(totals.numbers()), msgspec.msgpack.encode(labels)
+        self._do("put_session", name, labels.end, self._tick, *blobs, session)
+
+    def _joined_anew(self, session: int) -> Labels:
+        labels = Labels()
+        for (content,) in self._connection.execute(SQL["parts_of_session"], (session,)):
+            labels = labels.joined(msgspec.msgpack.decode(content, type=Part).labels)
+        return labels
+
+    def derive_anew(self, trace: int, trace_id: bytes) -> int:
+        """Read the spans of a trace again as they were received, by today's rules; say how many there are."""
+        kept = self._rows.kept_of(trace)
+        spans = [
+            self._reader.normalise(self._rows.origin(one.origin), raw)
+            for one, raw in zip(kept, self._rows.raws(kept), strict=True)
+        ]
+        stored = {span.span_id: StoredSpan(span, one) for span, one in zip(spans, kept, strict=True)}
+        self._rows.put(trace, list(stored.values()))
+        self.regroup(trace, trace_id, stored)
+        return len(stored)
+
+    def forget_trace(self, trace_id: bytes, at: int) -> int:
+        """Delete a trace with all that is derived from it, and remember it as deleted at a time (ns)."""
+        self._do("forget_trace", self._app, trace_id, at)
+        found = self._one("find_trace", self._app, trace_id)
+        if not found:
+            return 0
+        trace = found[0]
+        spans = self._rows.spans_of(trace, trace_id)
+        for session, content in rows(self._connection, "parts_of_trace", trace):
+            if session != NO_SESSION:
+                self._note(session, decode_part(content), None)
+            self._do("delete_part", trace, session)
+        for span_id in spans:
+            self._do("delete_span", trace, span_id)
+        self._do("delete_chunks", *chunk_range(trace))
+        self._do("delete_trace", trace)
+        return len(spans)
+
+    def forget_session(self, session_id: str, at: int) -> int:
+        """Delete the spans that a session owns, and remember it and the traces that it owned alone."""
+        self._do("forget_session", self._app, session_id, at, self._tick)
+        session = self._one("find_session", self._app, session_id)
+        if session is None:
+            return 0
+        traces = rows(self._connection, "traces_of_session", session)
+        return sum(self._forget_share(trace, trace_id, session_id, at) for trace, trace_id in traces)
+
+    def _forget_share(self, trace: int, trace_id: bytes, session_id: str, at: int) -> int:
+        stored = self._rows.spans_of(trace, trace_id)
+        owners = group([one.span for one in stored.values()]).owners
+        kept = {span_id: one for span_id, one in stored.items() if owners[span_id] != session_id}
+        if not kept:
+            return self.forget_trace(trace_id, at)
+        for span_id in stored.keys() - kept.keys():
+            self._do("delete_span", trace, span_id)
+        self._repack(trace, trace_id, list(kept.values()))
+        self.regroup(trace, trace_id, kept)
+        return len(stored) - len(kept)
+
+    def _repack(self, trace: int, trace_id: bytes, kept: Sequence[StoredSpan]) -> None:
+        """Move what stays to a chunk of its own, and delete the others with what they held."""
+        raws = self._rows.raws([one.kept for one in kept])
+        received = [
+            ReceivedSpan(one.span, raw, self._rows.origin(one.kept.origin), one.kept.attribute_count)
+            for one, raw in zip(kept, raws, strict=True)
+        ]
+        _, chunks = self._one("find_trace", self._app, trace_id)
+        self._do("delete_chunks", *chunk_range(trace))
+        self._do("count_chunks", chunks + 1, trace)
+        self._rows.put(trace, self._rows.put_chunk(trace, chunks, received))
+
+
+def decode_part(content: bytes | None) -> Part | None:
+    """A part as the table keeps it."""
+    return None if content is None else msgspec.msgpack.decode(content, type=Part)
+
+
+def decode_totals(blob: bytes) -> Totals:
+    """Totals as the table keeps them; empty in a session that was just added."""
+    return Totals(*msgspec.msgpack.decode(blob, type=tuple[int, ...])) if blob else Totals()
+
+
+def decode_labels(blob: bytes) -> Labels:
+    """Labels as the table keeps them; empty in a session that was just added."""
+    return msgspec.msgpack.decode(blob, type=Labels) if blob else Labels()
