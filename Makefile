@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: dev test lint types imports format clean
+.PHONY: dev test lint types imports format openapi lock clean
 
 dev: .venv/ready
 	$(BIN)/agentmark dev $(ARGS)
@@ -24,12 +24,24 @@ format: .venv/ready
 	$(BIN)/ruff --fix .
 	$(BIN)/ruff format .
 
+# The committed description of the API; a test compares it with what the server says.
+openapi: .venv/ready
+	$(BIN)/python -m agentmark_server.openapi > openapi.json
+
+# The versions that development and CI use. Users get what pyproject.toml allows.
+lock:
+	rm -rf .venv
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[server]' --group dev
+	$(BIN)/python -m pip freeze --exclude-editable --exclude pip > constraints.txt
+
 clean:
 	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.venv/ready: pyproject.toml
+.venv/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "agentmark needs Python 3.11 or newer: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv .venv || { echo "On Debian and Ubuntu, install python3-venv first."; exit 1; }
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[server]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[server]' --group dev --constraint constraints.txt
 	@touch $@

@@ -42,7 +42,7 @@ class RunningServer:
 
 
 def clean_env() -> dict[str, str]:
-    """This process's environment without what would direct the SDK, the CLI or an exporter elsewhere."""
+    """The environment without what would direct the SDK, the CLI or an exporter elsewhere."""
     return {k: v for k, v in os.environ.items() if not k.startswith(("AGENTMARK_", "OTEL_"))}
 
 
