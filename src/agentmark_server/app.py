@@ -23,9 +23,11 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         writer.start()
-        yield
-        writer.stop()
-        store.close()
+        try:
+            yield
+        finally:
+            writer.stop()
+            store.close()
 
     app = FastAPI(
         title="AgentMark",

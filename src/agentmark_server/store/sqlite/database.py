@@ -27,15 +27,14 @@ class Database:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._owner = _own(path)
         try:
             self._writer = self._connect()
             _migrate(self._writer, path)
-        except apsw.NotADBError as error:
+        except (apsw.NotADBError, apsw.CantOpenError, apsw.IOError, apsw.ReadOnlyError) as error:
             self._owner.close()
-            msg = f"{path} is not an agentmark database: move it away, or choose another with --db"
+            msg = f"{path} cannot be used as a database ({error}): move it away, or choose another with --db"
             raise StoreError(msg) from error
         except BaseException:
             self._owner.close()
@@ -105,7 +104,12 @@ def _fold(*texts: object) -> str | None:
 
 def _own(path: Path) -> apsw.Connection:
     """Hold the file for this process: an exclusive lock beside it, which ends with the process."""
-    lock = apsw.Connection(str(path) + "-owner")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = apsw.Connection(str(path) + "-owner")
+    except (OSError, apsw.CantOpenError) as error:
+        msg = f"the database {path} cannot be opened ({error}): choose another file with --db"
+        raise StoreError(msg) from error
     try:
         lock.execute("BEGIN EXCLUSIVE")
     except apsw.BusyError as error:

@@ -1,0 +1,5 @@
+"""`python -m agentmark_cli` is `agentmark`."""
+
+from agentmark_cli import main
+
+main()
