@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from agentmark_cli.client import DEFAULT_API_PORT
+from agentmark_cli.database import DATABASE, DatabaseOption, PricesOption
 from agentmark_cli.errors import CommandError
 from agentmark_cli.output import console, text
 
@@ -29,9 +30,8 @@ def dev(
         int, typer.Option(min=0, max=65535, help="The port of the page; 0 is any free one.")
     ] = 3000,
     no_ui: Annotated[bool, typer.Option("--no-ui", help="Serve the API alone.")] = False,
-    db: Annotated[Path, typer.Option(dir_okay=False, help="The database's file; it is made when missing.")] = Path(
-        ".agentmark/agentmark.db"
-    ),
+    db: DatabaseOption = DATABASE,
+    prices: PricesOption = None,
 ) -> None:
     """Run the server on this machine, for this machine only.
 
@@ -48,7 +48,7 @@ def dev(
     if not no_ui:
         sockets.append(_bind(app_port, "--app-port"))
     _make_folder(db)
-    _run(sockets, db, ui=not no_ui)
+    _run(sockets, db, prices, ui=not no_ui)
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:
@@ -81,16 +81,17 @@ def _make_folder(db: Path) -> None:
         raise CommandError(f"cannot make the folder of the database {db}: {error.strerror}") from error
 
 
-def _run(sockets: list[socket.socket], db: Path, *, ui: bool) -> None:
+def _run(sockets: list[socket.socket], db: Path, prices: Path | None, *, ui: bool) -> None:
     # The server and its libraries take long to import: no other command waits for them.
     from agentmark_cli.serving import serve  # noqa: PLC0415
     from agentmark_server.app import create_app  # noqa: PLC0415
+    from agentmark_server.pricing import PricesError  # noqa: PLC0415
     from agentmark_server.settings import Settings  # noqa: PLC0415
     from agentmark_server.store import StoreError  # noqa: PLC0415
 
     try:
-        serve(create_app(Settings(db=db, ui=ui)), sockets, lambda: _announce(sockets, db))
-    except StoreError as error:
+        serve(create_app(Settings(db=db, ui=ui, prices=prices)), sockets, lambda: _announce(sockets, db))
+    except (StoreError, PricesError) as error:
         raise CommandError(str(error)) from error
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
+from agentmark_cli.database import database
 from agentmark_cli.demo import demo
 from agentmark_cli.dev import dev
 from agentmark_cli.output import one_line
@@ -25,6 +26,7 @@ api = typer.Typer(help="Ask a running server; the local one, or with --remote th
 @app.callback(invoke_without_command=True)
 @api.callback(invoke_without_command=True)
 @sessions.callback(invoke_without_command=True)
+@database.callback(invoke_without_command=True)
 def show_help(context: typer.Context) -> None:
     """Show the commands of a group that is called without one."""
     if context.invoked_subcommand is None:
@@ -34,6 +36,7 @@ def show_help(context: typer.Context) -> None:
 app.command()(dev)
 app.command()(demo)
 app.add_typer(api, name="api")
+app.add_typer(database, name="db")
 api.add_typer(sessions, name="sessions")
 
 

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from agentmark_server import dashboard, ingest
 from agentmark_server.api import errors, health, sessions
 from agentmark_server.doors import LocalOnly, RawPath
+from agentmark_server.pricing import Prices
 from agentmark_server.settings import Settings
 from agentmark_server.store import open_store
 
@@ -15,9 +16,10 @@ from agentmark_server.store import open_store
 def create_app(settings: Settings) -> FastAPI:
     """The whole server as one ASGI application; it closes its store when it shuts down.
 
-    Raises `store.StoreError` when the database cannot be opened.
+    Raises `store.StoreError` when the database cannot be opened, `pricing.PricesError` for the file of prices.
     """
-    store = open_store(settings.db, ingest.SpanReader())
+    reader = ingest.SpanReader(Prices(settings.prices))
+    store = open_store(settings.db, reader)
     writer = ingest.Writer(store, settings.max_queue_bytes)
 
     @asynccontextmanager
@@ -39,7 +41,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     errors.install(app)
-    app.include_router(ingest.router(writer, settings))
+    app.include_router(ingest.router(writer, reader, settings))
     app.include_router(sessions.router(store, settings))
     app.include_router(health.router)
     if settings.ui:

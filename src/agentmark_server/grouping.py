@@ -34,8 +34,15 @@ class _Node(msgspec.Struct, gc=False):
     parent: "_Node | None" = None
     depth: int = 0
     nearest_key: str | None = None
+    mirrored_by: "list[_Node] | None" = None
+    """Copies of this call, below it, that a gateway recorded: the outermost first."""
+    is_mirror: bool = False
+    counts: bool = False
     counts_below: bool = False
     """Whether a span below it counts its usage, so that its own would count it twice."""
+    accounted: int = 0
+    """Tokens of what counts at and below it, and of what roll-ups there state beyond that."""
+    unaccounted: int = 0
     error_below: bool = False
 
 
@@ -45,13 +52,14 @@ def group(spans: Sequence[Span]) -> Grouped:
     _keys_downwards(nodes)
     fallback = _fallback_key(nodes)
     owners = {node.span.span_id: node.nearest_key or fallback for node in nodes}
-    counted = _counted_upwards(nodes)
-    top = nodes[0].span
+    _find_mirrors(nodes)
+    _count_upwards(nodes)
+    name, status = _trace_name(nodes), nodes[0].span.status
     parts: dict[str | None, Part] = {}
     for owner, members in _by_owner(nodes, owners).items():
-        labels = _labels([node.span for node in members])
-        totals = _totals(members, counted, labels, failed=top.status == "error")
-        parts[owner] = Part(top.trace_name or _trace_name(nodes), top.status, totals, labels)
+        labels = _labels([node.span for node in members], owner)
+        totals = _totals(members, labels, failed=status == "error")
+        parts[owner] = Part(name, status, totals, labels)
     return Grouped(owners, parts)
 
 
@@ -112,33 +120,70 @@ def _reached_from_cycles(
 def _keys_downwards(nodes: Sequence[_Node]) -> None:
     """A span belongs to the nearest application key on itself or an ancestor."""
     for node in nodes:
-        key = node.span.context.application_key
+        key = node.span.context.key(application=True)
         node.nearest_key = key.value if key else node.parent.nearest_key if node.parent else None
 
 
 def _fallback_key(nodes: Sequence[_Node]) -> str | None:
     """The key of spans that have none above: the application's nearest the root, else the framework's."""
-    for field in ("application_key", "framework_key"):
-        keyed = [(node, key) for node in nodes if (key := getattr(node.span.context, field))]
+    for application in (True, False):
+        keyed = [(node, key) for node in nodes if (key := node.span.context.key(application=application))]
         if keyed:
-            nearest = min(keyed, key=lambda pair: (pair[0].depth, pair[1].rank, *_order(pair[0].span)))
-            value: str = nearest[1].value
-            return value
+            return min(keyed, key=lambda pair: (pair[0].depth, pair[1].rank, *_order(pair[0].span)))[1].value
     return None
 
 
-def _counted_upwards(nodes: Sequence[_Node]) -> set[bytes]:
-    """The spans whose usage counts: every call, and any other only when nothing below it counts."""
-    counted: set[bytes] = set()
+def _find_mirrors(nodes: Sequence[_Node]) -> None:
+    """A call below a call, inside its time, with the same response id, model and tokens is its copy.
+
+    Alone a response id proves nothing: some servers give the same one again and again.
+    """
+    alike: dict[tuple[object, ...], list[_Node]] = {}
+    for node in nodes:
+        span, usage = node.span, node.span.usage
+        if span.role is Role.CALL and span.response_id:
+            same = span.response_id, span.model, usage.input_tokens, usage.output_tokens
+            alike.setdefault(same, []).append(node)
+    for candidates in alike.values():
+        for node in candidates[1:]:
+            outer = _outermost_copy(node, candidates)
+            if outer:
+                node.is_mirror = True
+                outer.mirrored_by = [*(outer.mirrored_by or ()), node]
+
+
+def _outermost_copy(node: _Node, candidates: Sequence[_Node]) -> _Node | None:
+    """The call that a node repeats: the nearest alike above it, or what that one repeats."""
+    alike = {id(candidate) for candidate in candidates}
+    above = node.parent
+    while above:
+        if id(above) in alike and _within(node.span, above.span):
+            return _outermost_copy(above, candidates) or above if above.is_mirror else above
+        above = above.parent
+    return None
+
+
+def _within(inner: Span, outer: Span) -> bool:
+    return outer.start <= inner.start and inner.end <= outer.end
+
+
+def _count_upwards(nodes: Sequence[_Node]) -> None:
+    """Every call counts, and any other span with usage only when nothing below it counts."""
     for node in reversed(nodes):
-        span, parent = node.span, node.parent
-        counts = span.role is Role.CALL or (span.usage.stated and not node.counts_below)
-        if counts:
-            counted.add(span.span_id)
+        span, usage = node.span, node.span.usage
+        stated = (usage.input_tokens or 0) + (usage.output_tokens or 0)
+        if span.role is Role.CALL:
+            node.counts = not node.is_mirror
+        else:
+            node.counts = usage.stated and not node.counts_below
+            if node.counts_below:
+                node.unaccounted = max(0, stated - node.accounted)
+        node.accounted += stated if node.counts else node.unaccounted
+        parent = node.parent
         if parent:
-            parent.counts_below |= counts or node.counts_below
+            parent.accounted += node.accounted
+            parent.counts_below |= node.counts or node.counts_below
             parent.error_below |= span.status == "error" or node.error_below
-    return counted
 
 
 def _by_owner(nodes: Sequence[_Node], owners: dict[bytes, str | None]) -> dict[str | None, list[_Node]]:
@@ -153,36 +198,44 @@ def _trace_name(nodes: Sequence[_Node]) -> str:
     return next((node.span.trace_name for node in nodes if node.span.trace_name), nodes[0].span.name)
 
 
-def _totals(members: Sequence[_Node], counted: set[bytes], labels: Labels, *, failed: bool) -> Totals:
+def _totals(members: Sequence[_Node], labels: Labels, *, failed: bool) -> Totals:
     totals = Totals(trace_count=1, failed_trace_count=int(failed), span_count=len(members))
     if labels.start is not None and labels.end is not None:
         totals.timed_trace_count = 1
         totals.duration = max(0, labels.end - labels.start)
     for node in members:
+        totals.unaccounted_tokens += node.unaccounted
         if node.span.status == "error" and not node.error_below:
             totals.error_count += 1
-        if node.span.span_id in counted:
-            _count(totals, node.span)
+        if node.counts:
+            _count(totals, node)
     return totals
 
 
-def _count(totals: Totals, span: Span) -> None:
-    usage = span.usage
+def _count(totals: Totals, node: _Node) -> None:
+    usage = node.span.usage
+    cost = _cost(node)
     totals.call_count += 1
     totals.input_tokens += usage.input_tokens or 0
     totals.output_tokens += usage.output_tokens or 0
     totals.cached_tokens += usage.cached_tokens or 0
     totals.reasoning_tokens += usage.reasoning_tokens or 0
-    if not usage.stated:
-        totals.unmetered_calls += 1
-    elif usage.cost is None:
+    if cost is not None:
+        totals.priced_calls += 1
+        totals.cost += cost
+    elif usage.stated:
         totals.unpriced_calls += 1
     else:
-        totals.priced_calls += 1
-        totals.cost += usage.cost
+        totals.unmetered_calls += 1
 
 
-def _labels(spans: Sequence[Span]) -> Labels:
+def _cost(node: _Node) -> int | None:
+    """The first cost that the call or a copy of it states, from outside in; else the call's by price."""
+    usages = [node.span.usage, *(mirror.span.usage for mirror in node.mirrored_by or ())]
+    return next((usage for usage in usages if usage.cost_stated), usages[0]).cost
+
+
+def _labels(spans: Sequence[Span], owner: str | None) -> Labels:
     contexts = {span.context for span in spans}
     starts = [start for span in spans if (start := span.counted_start) is not None]
     ends = [end for span in spans if (end := span.counted_end) is not None]
@@ -202,6 +255,7 @@ def _labels(spans: Sequence[Span]) -> Labels:
         releases=frozenset(c.release for c in contexts if c.release),
         tags=frozenset(tag for c in contexts for tag in c.tags),
         metadata=_metadata(spans),
+        other_keys=frozenset(key.value for c in contexts for key in c.keys if key.value != owner),
     )
 
 

@@ -23,7 +23,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from agentmark_server import otlp
 from agentmark_server.conventions import normalise
-from agentmark_server.model import Origin, ReceivedSpan, Span
+from agentmark_server.model import Origin, ReceivedSpan, Span, SpanView
+from agentmark_server.pricing import Prices
 from agentmark_server.settings import LOCAL_APP, Settings
 from agentmark_server.store import Store, StoreError
 
@@ -35,14 +36,21 @@ _logger = logging.getLogger(__name__)
 
 
 class SpanReader:
-    """Reads kept spans for the store, which knows neither OTLP nor conventions."""
+    """Reads spans: for the route as they come, for the store again; it knows neither OTLP nor conventions."""
+
+    def __init__(self, prices: Prices | None = None) -> None:
+        self._prices = prices or Prices()
+
+    def read(self, view: SpanView) -> Span:
+        """The facts of a span, with what its usage costs."""
+        return self._prices.priced(normalise(view))
 
     def normalise(self, origin: Origin, raw: bytes) -> Span:
         """The facts of a span that was received."""
         view = otlp.view(otlp.RawSpan(origin, raw))
         if isinstance(view, otlp.RejectedSpan):
             raise TypeError(view.reason)  # it was readable when it came
-        return normalise(view)
+        return self.read(view)
 
     def canonical(self, raw: bytes) -> bytes:
         """One encoding for all encodings of the same span."""
@@ -56,8 +64,12 @@ class Batch(msgspec.Struct, frozen=True):
     rejected: list[str]
 
 
-def decode(body: bytes, content_type: str, encoding: str, limit: int) -> Batch:
-    """A request's body to spans. Raises otlp.UnreadableError, otlp.TooLargeError."""
+def decode(body: bytes, content_type: str, encoding: str, limit: int, reader: SpanReader | None = None) -> Batch:
+    """A request's body to spans, priced by the table unless `reader` knows better.
+
+    Raises otlp.UnreadableError, otlp.TooLargeError.
+    """
+    reader = reader or SpanReader()
     plain = otlp.decompress(body, encoding, limit)
     raws = otlp.spans_of_json(plain) if content_type == JSON else otlp.spans_of_protobuf(plain)
     batch = Batch([], [])
@@ -66,7 +78,7 @@ def decode(body: bytes, content_type: str, encoding: str, limit: int) -> Batch:
         if isinstance(view, otlp.RejectedSpan):
             batch.rejected.append(view.reason)
         elif isinstance(raw, otlp.RawSpan):
-            batch.spans.append(ReceivedSpan(normalise(view), raw.raw, raw.origin, len(view.attributes)))
+            batch.spans.append(ReceivedSpan(reader.read(view), raw.raw, raw.origin, len(view.attributes)))
     return batch
 
 
@@ -182,7 +194,7 @@ class _Reply:
         return self.message(response, HTTPStatus.OK)
 
 
-def router(writer: Writer, settings: Settings) -> APIRouter:
+def router(writer: Writer, reader: SpanReader, settings: Settings) -> APIRouter:
     """The route that takes spans."""
     routes = APIRouter(tags=["Receiving"])
 
@@ -193,12 +205,12 @@ def router(writer: Writer, settings: Settings) -> APIRouter:
         200 means that the spans are stored and in every answer from now on. Spans that cannot be taken are
         counted in `partialSuccess`, with the reason; the others are stored all the same.
         """
-        return await _take(request, writer, settings)
+        return await _take(request, writer, reader, settings)
 
     return routes
 
 
-async def _take(request: Request, writer: Writer, settings: Settings) -> Response:
+async def _take(request: Request, writer: Writer, reader: SpanReader, settings: Settings) -> Response:
     content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     reply = _Reply(content_type)
@@ -210,7 +222,8 @@ async def _take(request: Request, writer: Writer, settings: Settings) -> Respons
         return reply.error(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message)
     try:
         body = await _read(request, settings.max_body_bytes)
-        batch = await asyncio.to_thread(decode, body, content_type, encoding, settings.max_body_bytes)
+        limit = settings.max_body_bytes
+        batch = await asyncio.to_thread(decode, body, content_type, encoding, limit, reader)
         refused = await asyncio.wrap_future(writer.submit(LOCAL_APP, batch.spans, _size(batch)))
     except otlp.TooLargeError as error:
         return reply.error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))

@@ -3,9 +3,9 @@
 Times are integers of nanoseconds since 1970, UTC. Money is an integer of 1e-12 US dollars.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import Final, Generic, Literal, TypeVar
+from typing import Final, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -50,18 +50,23 @@ class Origin(msgspec.Struct, frozen=True):
     scope_schema_url: str = ""
 
 
-class SessionKey(msgspec.Struct, frozen=True, array_like=True):
-    """A session id as one span states it. The smaller `rank` wins over others on the same span."""
+class SessionKey(msgspec.Struct, frozen=True, array_like=True, order=True):
+    """A session id as one span states it: which attribute said it, and whether the application meant it.
 
-    value: str
+    The smaller `rank` wins over others on the same span.
+    """
+
     rank: int
+    value: str
+    attribute: str
+    application: bool
 
 
 class Context(msgspec.Struct, frozen=True, array_like=True):
     """What a span says of its surroundings. Spans of one trace mostly say the same, so it is kept once."""
 
-    application_key: SessionKey | None = None
-    framework_key: SessionKey | None = None
+    keys: tuple[SessionKey, ...] = ()
+    """Every session id on the span, the best first."""
     session_name: str | None = None
     user_id: str | None = None
     tags: tuple[str, ...] = ()
@@ -70,6 +75,10 @@ class Context(msgspec.Struct, frozen=True, array_like=True):
     environment: str | None = None
     release: str | None = None
 
+    def key(self, *, application: bool) -> SessionKey | None:
+        """The best key of one kind."""
+        return next((key for key in self.keys if key.application is application), None)
+
 
 class Usage(msgspec.Struct, frozen=True, array_like=True):
     """Tokens and cost as a span states them; None is "not stated", which is not 0."""
@@ -77,8 +86,11 @@ class Usage(msgspec.Struct, frozen=True, array_like=True):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
     cost: int | None = None
+    cost_stated: bool = False
+    """Whether the program said the cost; else it comes from a price list."""
 
     @property
     def stated(self) -> bool:
@@ -99,7 +111,9 @@ class Span(msgspec.Struct, frozen=True):
     kind: Kind = Kind.FUNCTION
     role: Role = Role.UNKNOWN
     usage: Usage = Usage()
+    provider: str | None = None
     model: str | None = None
+    response_id: str | None = None
     agent: str | None = None
     trace_name: str | None = None
     input: str | None = None
@@ -157,6 +171,8 @@ class Totals(msgspec.Struct):
     priced_calls: int = 0
     unpriced_calls: int = 0
     unmetered_calls: int = 0
+    unaccounted_tokens: int = 0
+    """What roll-ups state beyond the calls below them: shown, never added."""
 
     def plus(self, other: "Totals") -> "Totals":
         """Both together."""
@@ -201,6 +217,8 @@ class Labels(msgspec.Struct, array_like=True):
     releases: frozenset[str] = frozenset()
     tags: frozenset[str] = frozenset()
     metadata: dict[str, Said] = {}
+    other_keys: frozenset[str] = frozenset()
+    """Session ids on the spans that lost to the one that owns them."""
 
     def joined(self, other: "Labels") -> "Labels":
         """What holds of both together."""
@@ -220,6 +238,7 @@ class Labels(msgspec.Struct, array_like=True):
             releases=self.releases | other.releases,
             tags=self.tags | other.tags,
             metadata=latest_of_each(self.metadata, other.metadata),
+            other_keys=self.other_keys | other.other_keys,
         )
 
     def covers(self, other: "Labels") -> bool:
@@ -291,8 +310,27 @@ Value = str | bool | int | float | bytes | list["Value"] | dict[str, "Value"] | 
 """An attribute's value as OTLP's `AnyValue` can hold it."""
 
 
+class Attributes(Protocol):
+    """A span's attributes, of which only those that are asked for are turned into Python's types."""
+
+    def __iter__(self) -> Iterator[str]: ...
+
+    def __len__(self) -> int: ...
+
+    def __contains__(self, key: object, /) -> bool: ...
+
+    def __getitem__(self, key: str, /) -> Value: ...
+
+    def values_of(self, keys: tuple[str, ...], /) -> tuple[Value, ...]:
+        """The values of keys that are there."""
+        ...
+
+
 class SpanView(msgspec.Struct):
-    """A span as it came, opened for reading: what conventions look at."""
+    """A span as it came, opened for reading: what conventions look at.
+
+    Spans of one OTLP `ResourceSpans` may share one `resource`, which never changes.
+    """
 
     trace_id: bytes
     span_id: bytes
@@ -301,6 +339,13 @@ class SpanView(msgspec.Struct):
     start: int
     end: int
     status: SpanStatus
-    attributes: Mapping[str, Value]
-    resource: Mapping[str, Value]
+    attributes: Attributes
+    resource: "Resource"
     scope_name: str
+
+
+class Resource:
+    """What sends spans: its attributes. One resource equals itself alone, so that it can be remembered by."""
+
+    def __init__(self, attributes: Mapping[str, Value]) -> None:
+        self.attributes = attributes

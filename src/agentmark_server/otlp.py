@@ -4,7 +4,7 @@ What cannot be read as a whole raises `UnreadableError`; a span that cannot be r
 """
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from agentmark_server import otlp_json, wire
-from agentmark_server.model import Origin, SpanStatus, SpanView, Value
+from agentmark_server.model import Origin, Resource, SpanStatus, SpanView, Value
 
 TRACE_ID_BYTES: Final = 16
 SPAN_ID_BYTES: Final = 8
@@ -130,7 +130,7 @@ def view(span: RawSpan) -> SpanView | RejectedSpan:
         start=message.start_time_unix_nano,
         end=message.end_time_unix_nano,
         status=_STATUS.get(message.status.code, "unset"),
-        attributes=Attributes(message.attributes),
+        attributes=MapAttributes(message.attributes),
         resource=resource,
         scope_name=scope_name,
     )
@@ -154,26 +154,34 @@ def canonical(raw: bytes) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def _opened(origin: Origin) -> tuple[Mapping[str, Value], str]:
-    """The resource's attributes and the scope's name."""
+def _opened(origin: Origin) -> tuple[Resource, str]:
+    """The resource and the scope's name."""
     resource = wire.Resource.FromString(origin.resource)
     attributes = {key: value_of(value) for key, value in resource.attributes.items()}
-    return attributes, wire.Scope.FromString(origin.scope).name
+    return Resource(attributes), wire.Scope.FromString(origin.scope).name
 
 
-class Attributes(Mapping[str, Value]):
-    """A span's attributes, turned into Python's types one by one when asked for."""
+class MapAttributes:
+    """Attributes in a protobuf map."""
 
     __slots__ = ("_map",)
 
     def __init__(self, message_map: Any) -> None:
         self._map = message_map
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._map
+
     def __getitem__(self, key: str) -> Value:
         # protobuf's own lookup would add a missing key.
         if key not in self._map:
             raise KeyError(key)
         return value_of(self._map[key])
+
+    def values_of(self, keys: tuple[str, ...]) -> tuple[Value, ...]:
+        """The values of keys that are there; most are text, which is had without asking for the type."""
+        items = [self._map[key] for key in keys]
+        return tuple([item.string_value or value_of(item) for item in items])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._map)

@@ -16,6 +16,8 @@ class Settings:
 
     db: Path = Path(".agentmark/agentmark.db")
     ui: bool = True
+    prices: Path | None = None
+    """A file of one's own prices, asked before the table: docs/sessions.md."""
     max_body_bytes: int = 64 * 1024 * 1024
     """The largest request that is read, before as after decompression."""
     max_queue_bytes: int = 256 * 1024 * 1024

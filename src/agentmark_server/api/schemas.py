@@ -47,6 +47,7 @@ class _Summary(BaseModel):
     total_cost: float | None = Field(description="In USD; null while nothing has a price.")
     unpriced_calls: int = Field(description="Calls with tokens, whose price is not known.")
     unmetered_calls: int = Field(description="Calls that state no tokens.")
+    unaccounted_tokens: int = Field(description="What roll-ups state beyond the calls below them: never added.")
     models: list[str]
     agents: list[str]
     services: list[str]
@@ -78,6 +79,7 @@ def _summary(totals: Totals, labels: Labels) -> dict[str, object]:
         "total_cost": dollars(totals),
         "unpriced_calls": totals.unpriced_calls,
         "unmetered_calls": totals.unmetered_calls,
+        "unaccounted_tokens": totals.unaccounted_tokens,
         "models": sorted(labels.models),
         "agents": sorted(labels.agents),
         "services": sorted(labels.services),
@@ -130,6 +132,7 @@ class TraceSchema(_Summary):
     name: str
     status: SpanStatus = Field(description="Of its root.")
     session_ids: list[str] = Field(description="All sessions that own a span of it.")
+    also_in: list[str] = Field(description="Session ids on its spans that lost to the one that owns them.")
 
     @classmethod
     def of(cls, trace: Trace) -> Self:
@@ -140,6 +143,7 @@ class TraceSchema(_Summary):
                 "name": trace.name,
                 "status": trace.status,
                 "session_ids": list(trace.session_ids),
+                "also_in": sorted(trace.labels.other_keys),
                 **_summary(trace.totals, trace.labels),
             }
         )

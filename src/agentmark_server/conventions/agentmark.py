@@ -1,16 +1,16 @@
-"""Our own attributes, as `agentmark_sdk` writes them."""
+"""Our own attributes, as `agentmark_sdk` writes them, and those of programs written for AgentMark before it."""
 
 from typing import Final
 
 from agentmark_sdk import attributes
-from agentmark_server.conventions.rules import Rule, preview, text, texts
+from agentmark_server.conventions.rules import KEY, OWN, SESSION, Prefixes, Rule, Table, preview, text, texts
 
 _METADATA: Final = attributes.METADATA_PREFIX
 
-SPAN: Final = {
-    attributes.SESSION_ID: Rule("application_key", text),
-    _METADATA + "session_id": Rule("application_key", text, rank=4),
-    _METADATA + "sessionId": Rule("application_key", text, rank=4),
+SPAN: Final[Table] = {
+    attributes.SESSION_ID: Rule(KEY, text, rank=OWN),
+    _METADATA + "session_id": Rule(KEY, text, rank=SESSION),
+    _METADATA + "sessionId": Rule(KEY, text, rank=SESSION),
     attributes.SESSION_NAME: Rule("session_name", text),
     _METADATA + "session_name": Rule("session_name", text, rank=1),
     _METADATA + "sessionName": Rule("session_name", text, rank=1),
@@ -21,6 +21,10 @@ SPAN: Final = {
     attributes.TAGS: Rule("tags", texts),
     attributes.INPUT: Rule("input", preview),
     attributes.OUTPUT: Rule("output", preview),
+    "agentmark.request.input": Rule("input", preview, rank=1),
+    "agentmark.response.output": Rule("output", preview, rank=1),
+    "gen_ai.request.input": Rule("input", preview, rank=2),
+    "gen_ai.response.output": Rule("output", preview, rank=2),
 }
 
-METADATA_PREFIX: Final = _METADATA
+PREFIXES: Final[Prefixes] = {_METADATA: "metadata"}

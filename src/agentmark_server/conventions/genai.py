@@ -1,12 +1,23 @@
-"""OpenTelemetry's semantic conventions for generative AI.
+"""OpenTelemetry's semantic conventions for generative AI, now and as they were.
 
 https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
 """
 
-from typing import Any, Final
+from typing import Final
 
-from agentmark_server.conventions.rules import Rule, parsed, preview, text, tokens
-from agentmark_server.model import Kind, Role, Value
+from agentmark_server.conventions.previews import newest
+from agentmark_server.conventions.rules import (
+    CONVERSATION,
+    FRAMEWORK_KEY,
+    Rule,
+    Table,
+    dollars,
+    kinds,
+    preview,
+    text,
+    tokens,
+)
+from agentmark_server.model import Kind, Role
 
 OPERATIONS: Final = {
     "chat": (Kind.LLM, Role.CALL),
@@ -20,33 +31,28 @@ OPERATIONS: Final = {
     "retrieval": (Kind.RETRIEVAL, Role.UNKNOWN),
 }
 
-
-def _newest(value: Value, role: str) -> str | None:
-    """The start of the last text that `role` says in a list of `{role, parts}`."""
-    messages = parsed(value)
-    for message in reversed(messages if isinstance(messages, list) else []):
-        if isinstance(message, dict) and message.get("role") == role:
-            return preview(" ".join(_texts(message.get("parts"))))
-    return None
-
-
-def _texts(parts: Any) -> list[str]:
-    found = parts if isinstance(parts, list) else []
-    return [str(p.get("content")) for p in found if isinstance(p, dict) and p.get("type") == "text"]
-
-
-SPAN: Final = {
-    "gen_ai.conversation.id": Rule("framework_key", text, rank=6),
-    "gen_ai.operation.name": Rule("operation", lambda value: OPERATIONS.get(str(value))),
+SPAN: Final[Table] = {
+    "gen_ai.conversation.id": Rule(FRAMEWORK_KEY, text, rank=CONVERSATION),
+    "gen_ai.operation.name": Rule("kind", kinds(OPERATIONS), rank=5),
+    "gen_ai.provider.name": Rule("provider", text),
+    "gen_ai.system": Rule("provider", text, rank=1),
     "gen_ai.response.model": Rule("model", text),
-    "gen_ai.request.model": Rule("model", text, rank=1),
+    "gen_ai.request.model": Rule("model", text, rank=2),
+    "gen_ai.response.id": Rule("response_id", text),
     "gen_ai.agent.name": Rule("agent", text),
     "gen_ai.usage.input_tokens": Rule("input_tokens", tokens),
     "gen_ai.usage.prompt_tokens": Rule("input_tokens", tokens, rank=1),
     "gen_ai.usage.output_tokens": Rule("output_tokens", tokens),
     "gen_ai.usage.completion_tokens": Rule("output_tokens", tokens, rank=1),
     "gen_ai.usage.cache_read.input_tokens": Rule("cached_tokens", tokens),
+    "gen_ai.usage.cache_creation.input_tokens": Rule("cache_write_tokens", tokens),
+    "gen_ai.usage.cache_write.input_tokens": Rule("cache_write_tokens", tokens, rank=1),
     "gen_ai.usage.reasoning.output_tokens": Rule("reasoning_tokens", tokens),
-    "gen_ai.input.messages": Rule("input", lambda value: _newest(value, "user"), rank=1),
-    "gen_ai.output.messages": Rule("output", lambda value: _newest(value, "assistant"), rank=1),
+    "gen_ai.usage.cost": Rule("cost", dollars, rank=3),
+    "gen_ai.input.messages": Rule("input", newest("user"), rank=3),
+    "gen_ai.output.messages": Rule("output", newest("assistant"), rank=3),
+    "gen_ai.prompt": Rule("input", newest("user"), rank=6),
+    "gen_ai.completion": Rule("output", newest("assistant"), rank=6),
+    "gen_ai.tool.call.arguments": Rule("input", preview, rank=7),
+    "gen_ai.tool.call.result": Rule("output", preview, rank=7),
 }

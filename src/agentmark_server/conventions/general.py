@@ -5,17 +5,28 @@ https://opentelemetry.io/docs/specs/semconv/registry/attributes/
 
 from typing import Final
 
-from agentmark_server.conventions.rules import Rule, text
+from agentmark_server.conventions.rules import BARE, FRAMEWORK_KEY, GENERAL, KEY, RESOURCE, Rule, Table, text
 
-SPAN: Final = {
-    "session.id": Rule("application_key", text, rank=2),
+SPAN: Final[Table] = {
+    "session.id": Rule(KEY, text, rank=GENERAL),
+    "session_id": Rule(FRAMEWORK_KEY, text, rank=BARE),
     "user.id": Rule("user_id", text, rank=2),
     "enduser.id": Rule("user_id", text, rank=3),
 }
 
-RESOURCE: Final = {
+RESOURCES: Final[Table] = {
+    "session.id": Rule(FRAMEWORK_KEY, text, rank=RESOURCE),
     "service.name": Rule("service", text),
-    "service.version": Rule("release", text),
-    "deployment.environment.name": Rule("environment", text),
-    "deployment.environment": Rule("environment", text, rank=1),
+    "service.version": Rule("release", text, rank=1),
+    "deployment.environment.name": Rule("environment", text, rank=1),
+    "deployment.environment": Rule("environment", text, rank=2),
 }
+
+SESSION_BY_FRAMEWORK: Final = (
+    "@opentelemetry/instrumentation-",
+    "opentelemetry.instrumentation.",
+    "com.anthropic.claude_code",
+    "claude_agent_sdk",
+    "opentelemetry.instrumentation.claude",
+)
+"""Beginnings of scopes whose `session.id` is a browser's, a protocol's or an agent program's own."""

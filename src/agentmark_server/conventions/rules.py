@@ -2,28 +2,55 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 import msgspec
 
-from agentmark_server.model import PREVIEW, Value
+from agentmark_server.model import PICO, PREVIEW, Kind, Role, Value
 
 TEXT_LIMIT: Final = 512
 """Characters of an id. A longer one is cut, with its hash appended so that it stays apart from others."""
 TOKENS_LIMIT: Final = 10**12
 """More tokens than this in one span are no measurement; it also keeps every sum far below 2^63."""
+DOLLARS_LIMIT: Final = 10**5
+"""The same for money: as 1e-12 dollars, sums of it must fit into 63 bits."""
+
+# Ranks of session keys: on one span the smaller wins.
+OWN, LANGFUSE, GENERAL, GENAI_SESSION, SESSION, THREAD, CONVERSATION, BARE, RESOURCE = range(9)
 
 Reader = Callable[[Value], Any]
 """A value as the field wants it, or None where it says nothing."""
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """Which field a key fills. Where several keys of a span fill one field, the smallest rank wins."""
+    """Which field a key fills. Where several keys of a span fill one field, the smallest rank wins.
+
+    The field `SPREAD` stands for several: its reader gives them by name.
+    """
 
     field: str
     read: Reader
     rank: int = 0
+
+
+SPREAD: Final = "*"
+METADATA: Final = "metadata"
+"""The field of an object that holds metadata, and among that perhaps the session and the user."""
+CONTEXT: Final = frozenset(
+    ("key", "framework_key", "session_name", "user_id", "tags", "environment", "release", METADATA)
+)
+"""Fields of a span's surroundings, which are the same for many spans."""
+KEY: Final = "key"
+"""The field of session keys that the application sets: every one is kept."""
+FRAMEWORK_KEY: Final = "framework_key"
+"""The field of session keys that a framework sets."""
+
+Table = Mapping[str, Rule]
+Prefixes = Mapping[str, str]
+"""Beginnings of keys: for each, the field that takes the rest of the key and the value (only `metadata`)."""
 
 
 def text(value: Value) -> str | None:
@@ -50,6 +77,19 @@ def tokens(value: Value) -> int | None:
     return count if 0 <= count <= TOKENS_LIMIT else None
 
 
+def dollars(value: Value) -> int | None:
+    """An amount of US dollars, in 1e-12 of them."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    if not math.isfinite(amount) or not 0 <= amount <= DOLLARS_LIMIT:
+        return None
+    return round(amount * PICO)
+
+
 def preview(value: Value) -> str | None:
     """The start of a text, on one line."""
     plain = value if isinstance(value, str) else "" if value is None else as_json(value)
@@ -66,10 +106,37 @@ def texts(value: Value) -> tuple[str, ...] | None:
 
 
 def parsed(value: Value) -> Any:
-    """What a JSON text says; None for anything else."""
+    """What a JSON text says; None for text that is none; any other value as it is."""
     if not isinstance(value, str):
         return value
     try:
         return msgspec.json.decode(value)
     except (ValueError, RecursionError):
         return None
+
+
+def kinds(table: Mapping[str, tuple[Kind, Role]]) -> Reader:
+    """Read the name of a kind of span by a table, in any case; a name that is not there says nothing."""
+
+    def read(value: Value) -> tuple[Kind, Role] | None:
+        # Some write the name as JSON, in quotes.
+        return table.get(value.strip('"').lower()) if isinstance(value, str) else None
+
+    return read
+
+
+def usage(fields: Mapping[str, str]) -> Reader:
+    """Read tokens, and costs where a field is one, of a JSON object by a table of its names."""
+
+    def read(value: Value) -> dict[str, int] | None:
+        shape = parsed(value)
+        if not isinstance(shape, dict):
+            return None
+        found: dict[str, int] = {}
+        for name, field in fields.items():
+            count = (dollars if field == "cost" else tokens)(shape.get(name))
+            if count is not None:
+                found.setdefault(field, count)
+        return found or None
+
+    return read

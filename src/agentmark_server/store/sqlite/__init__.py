@@ -57,7 +57,7 @@ class SqliteStore:
         if not self._forgotten:
             return False
         span = received.span
-        key = span.context.application_key or span.context.framework_key
+        key = span.context.key(application=True) or span.context.key(application=False)
         deleted = self._forgotten.get((app, span.trace_id), 0)
         if key:
             deleted = max(deleted, self._forgotten.get((app, key.value), 0))

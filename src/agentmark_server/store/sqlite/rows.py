@@ -1,7 +1,6 @@
 """Spans to rows and back, and the contents of a trace in compressed chunks."""
 
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import Final
 
 import apsw
@@ -39,7 +38,6 @@ class Kept(msgspec.Struct, frozen=True):
     chunk: int
     place: int
     attribute_count: int
-    digest: bytes
 
 
 class StoredSpan(msgspec.Struct, frozen=True):
@@ -47,11 +45,6 @@ class StoredSpan(msgspec.Struct, frozen=True):
 
     span: Span
     kept: Kept
-
-
-def digest_of(raw: bytes) -> bytes:
-    """Tells a copy of a span from another version of it."""
-    return blake2b(raw, digest_size=8).digest()
 
 
 def _signed(number: int) -> int:
@@ -73,6 +66,8 @@ class Rows:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
+        # One for all: a new one costs more than a chunk. Used under the write lock alone.
+        self._compressor = zstandard.ZstdCompressor(level=1)
         self._context_ids: dict[bytes, int] = {}
         self._contexts: dict[int, Context] = {}
         self._origin_ids: dict[Origin, int] = {}
@@ -135,15 +130,17 @@ class Rows:
             status=_STATUSES[status],
             kind=_KINDS[kind],
             role=_ROLES[role],
-            usage=Usage(*rest[:5]),
-            model=rest[5],
-            agent=rest[6],
-            trace_name=rest[7],
-            input=rest[8],
-            output=rest[9],
-            context=self._context(rest[10]),
+            usage=Usage(*rest[:6], bool(rest[6])),  # type: ignore[call-arg]  # a row's width is ours
+            provider=rest[7],
+            model=rest[8],
+            response_id=rest[9],
+            agent=rest[10],
+            trace_name=rest[11],
+            input=rest[12],
+            output=rest[13],
+            context=self._context(rest[14]),
         )
-        return StoredSpan(span, Kept(*rest[11:]))
+        return StoredSpan(span, Kept(*rest[15:]))
 
     def put(self, trace: int, spans: Sequence[StoredSpan]) -> None:
         """Write spans of a trace; older versions of them go."""
@@ -162,7 +159,9 @@ class Rows:
             _KIND_CODE[span.kind],
             _ROLE_CODE[span.role],
             *msgspec.structs.astuple(span.usage),
+            span.provider,
             span.model,
+            span.response_id,
             span.agent,
             span.trace_name,
             span.input,
@@ -174,7 +173,7 @@ class Rows:
     def put_chunk(self, trace: int, number: int, spans: Sequence[ReceivedSpan]) -> list[StoredSpan]:
         """Keep spans as received in the `number`-th chunk of a trace, and say where each is."""
         chunk = chunk_range(trace)[0] + number
-        content = zstandard.compress(msgspec.msgpack.encode([received.raw for received in spans]), level=1)
+        content = self._compressor.compress(msgspec.msgpack.encode([received.raw for received in spans]))
         self._connection.execute(SQL["put_chunk"], (chunk, content))
         return [
             StoredSpan(
@@ -184,7 +183,6 @@ class Rows:
                     chunk=chunk,
                     place=place,
                     attribute_count=received.attribute_count,
-                    digest=digest_of(received.raw),
                 ),
             )
             for place, received in enumerate(spans)

@@ -57,15 +57,17 @@ DELETE FROM chunk WHERE id >= ? AND id < ?;
 -- name: spans_of_trace
 -- In the order of the columns that rows.py reads.
 SELECT span_id, parent_id, name, start, "end", status, kind, role, input_tokens, output_tokens, cached_tokens,
-  reasoning_tokens, cost, model, agent, trace_name, input, output, context, origin, chunk, place,
-  attribute_count, digest
+  cache_write_tokens, reasoning_tokens, cost, cost_stated, provider, model, response_id, agent, trace_name, input,
+  output, context, origin, chunk, place, attribute_count
 FROM span WHERE trace = ?;
 
 -- name: kept_of_trace
-SELECT origin, chunk, place, attribute_count, digest FROM span WHERE trace = ?;
+SELECT origin, chunk, place, attribute_count FROM span WHERE trace = ?;
 
 -- name: put_span
-INSERT OR REPLACE INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT OR REPLACE INTO span VALUES (
+  ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+);
 
 -- name: delete_span
 DELETE FROM span WHERE trace = ? AND span_id = ?;

@@ -14,7 +14,7 @@ import msgspec
 from agentmark_server.grouping import Grouped, Part, group
 from agentmark_server.model import Labels, ReceivedSpan, Totals
 from agentmark_server.store import SpanReader
-from agentmark_server.store.sqlite.rows import Rows, StoredSpan, chunk_range, digest_of
+from agentmark_server.store.sqlite.rows import Rows, StoredSpan, chunk_range
 from agentmark_server.store.sqlite.statements import SQL, one, rows
 
 NO_SESSION: Final = 0
@@ -91,8 +91,6 @@ class Write:
         if ours != theirs:
             return ours > theirs
         origin = self._rows.origin(stored.kept.origin)
-        if stored.kept.digest == digest_of(received.raw) and origin == received.origin:
-            return False
         [raw] = self._rows.raws([stored.kept])
         return self._beats(received, ReceivedSpan(stored.span, raw, origin, stored.kept.attribute_count))
 
@@ -101,6 +99,8 @@ class Write:
         ours, theirs = (a.span.end, a.attribute_count), (b.span.end, b.attribute_count)
         if ours != theirs:
             return ours > theirs
+        if a.raw == b.raw and a.origin == b.origin:
+            return False
         return self._tie_break(a) > self._tie_break(b)
 
     def _tie_break(self, received: ReceivedSpan) -> tuple[bytes, bytes]:

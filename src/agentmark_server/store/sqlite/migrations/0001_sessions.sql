@@ -55,9 +55,13 @@ CREATE TABLE span (
   input_tokens INTEGER,
   output_tokens INTEGER,
   cached_tokens INTEGER,
+  cache_write_tokens INTEGER,
   reasoning_tokens INTEGER,
   cost INTEGER,
+  cost_stated INTEGER NOT NULL,
+  provider TEXT,
   model TEXT,
+  response_id TEXT,
   agent TEXT,
   trace_name TEXT,
   input TEXT,
@@ -68,7 +72,6 @@ CREATE TABLE span (
   chunk INTEGER NOT NULL,
   place INTEGER NOT NULL,
   attribute_count INTEGER NOT NULL,
-  digest BLOB NOT NULL,
   PRIMARY KEY (trace, span_id)
 ) WITHOUT ROWID;
 
