@@ -5,10 +5,15 @@ docs/sessions.md, "Whose session a span is in" and "Counting once".
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import msgspec
 
 from agentmark_server.model import Kind, Labels, Role, Said, Span, SpanStatus, Totals
+
+_LEVELS_BETWEEN_COPIES: Final = 64
+_CALLS_BETWEEN_COPIES: Final = 16
+"""How far a copy is looked for: bounds the work for traces made to be slow."""
 
 
 class Part(msgspec.Struct):
@@ -27,7 +32,7 @@ class Grouped(msgspec.Struct):
     parts: dict[str | None, Part]
 
 
-class _Node(msgspec.Struct, gc=False):
+class _Node(msgspec.Struct, gc=False, eq=False):
     """A span in its tree."""
 
     span: Span
@@ -36,7 +41,7 @@ class _Node(msgspec.Struct, gc=False):
     nearest_key: str | None = None
     mirrored_by: "list[_Node] | None" = None
     """Copies of this call, below it, that a gateway recorded: the outermost first."""
-    is_mirror: bool = False
+    mirror_of: "_Node | None" = None
     counts: bool = False
     counts_below: bool = False
     """Whether a span below it counts its usage, so that its own would count it twice."""
@@ -47,11 +52,14 @@ class _Node(msgspec.Struct, gc=False):
 
 
 def group(spans: Sequence[Span]) -> Grouped:
-    """Derive one trace from all of its spans, each there once."""
-    nodes = _top_down(spans)
+    """Derive one trace from all of its spans, each there once. Without a span there are no parts."""
+    nodes = _top_down(_joined(spans))
+    if not nodes:
+        return Grouped({}, {})
     _keys_downwards(nodes)
     fallback = _fallback_key(nodes)
     owners = {node.span.span_id: node.nearest_key or fallback for node in nodes}
+    owners |= {event.span_id: owners.get(event.parent_id) for event in spans if event.role is Role.EVENT}
     _find_mirrors(nodes)
     _count_upwards(nodes)
     name, status = _trace_name(nodes), nodes[0].span.status
@@ -61,6 +69,33 @@ def group(spans: Sequence[Span]) -> Grouped:
         totals = _totals(members, labels, failed=status == "error")
         parts[owner] = Part(name, status, totals, labels)
     return Grouped(owners, parts)
+
+
+def _joined(spans: Sequence[Span]) -> Sequence[Span]:
+    """The spans, each with what log records tell of it; a record whose span has not come waits."""
+    if not any(span.role is Role.EVENT for span in spans):
+        return spans
+    joined = {span.span_id: span for span in spans if span.role is not Role.EVENT}
+    for event in sorted((span for span in spans if span.role is Role.EVENT), key=_order, reverse=True):
+        if event.parent_id in joined:
+            joined[event.parent_id] = _with_event(joined[event.parent_id], event)
+    return list(joined.values())
+
+
+def _with_event(span: Span, event: Span) -> Span:
+    """What a span says itself stays; the latest record that says more adds it."""
+    keys = tuple(sorted({*span.context.keys, *event.context.keys}))
+    context = msgspec.structs.replace(
+        span.context, keys=keys, user_id=span.context.user_id or event.context.user_id
+    )
+    return msgspec.structs.replace(
+        span,
+        usage=span.usage if span.usage.stated else event.usage,
+        model=span.model or event.model,
+        input=span.input or event.input,
+        output=span.output or event.output,
+        context=context,
+    )
 
 
 def _order(span: Span) -> tuple[int, bytes]:
@@ -108,13 +143,23 @@ def _reached_from_cycles(
         del missing[node.span.span_id]
     found: list[_Node] = []
     while missing:
-        top = next(iter(missing.values()))  # the earliest: `nodes` is sorted
+        top = min(_cycle_above(next(iter(missing.values())), nodes), key=lambda node: _order(node.span))
         children[top.span.parent_id].remove(top)
         top.depth = 1
         for node in _reached([top], children):
             del missing[node.span.span_id]
             found.append(node)
     return found
+
+
+def _cycle_above(node: _Node, nodes: dict[bytes, _Node]) -> list[_Node]:
+    """The cycle of parents that one comes to on the way up."""
+    path: dict[bytes, _Node] = {}
+    while node.span.span_id not in path:
+        path[node.span.span_id] = node
+        node = nodes[node.span.parent_id]
+    on_the_way = list(path.values())
+    return on_the_way[on_the_way.index(node) :]
 
 
 def _keys_downwards(nodes: Sequence[_Node]) -> None:
@@ -134,33 +179,51 @@ def _fallback_key(nodes: Sequence[_Node]) -> str | None:
 
 
 def _find_mirrors(nodes: Sequence[_Node]) -> None:
-    """A call below a call, inside its time, with the same response id, model and tokens is its copy.
+    """Find the calls that were recorded twice: by a client and by a gateway, or by two instrumentations.
 
-    Alone a response id proves nothing: some servers give the same one again and again.
+    A copy lies below a call, or beside it when another instrumentation wrote it, inside its time, with the same
+    model, response id and tokens. Alone a response id proves nothing: some servers give the same one again and
+    again. Where one of the two does not state it, a copy has nothing between itself and the call.
     """
-    alike: dict[tuple[object, ...], list[_Node]] = {}
+    beside: dict[tuple[int, object], list[_Node]] = {}
     for node in nodes:
-        span, usage = node.span, node.span.usage
-        if span.role is Role.CALL and span.response_id:
-            same = span.response_id, span.model, usage.input_tokens, usage.output_tokens
-            alike.setdefault(same, []).append(node)
-    for candidates in alike.values():
-        for node in candidates[1:]:
-            outer = _outermost_copy(node, candidates)
-            if outer:
-                node.is_mirror = True
-                outer.mirrored_by = [*(outer.mirrored_by or ()), node]
+        if node.span.role is not Role.CALL:
+            continue
+        calls = beside.setdefault((id(node.parent), node.span.model), [])
+        outer = _original_above(node) or _original_beside(node, calls)
+        if outer:
+            node.mirror_of = outer.mirror_of or outer
+            node.mirror_of.mirrored_by = [*(node.mirror_of.mirrored_by or ()), node]
+        calls.append(node)
 
 
-def _outermost_copy(node: _Node, candidates: Sequence[_Node]) -> _Node | None:
-    """The call that a node repeats: the nearest alike above it, or what that one repeats."""
-    alike = {id(candidate) for candidate in candidates}
-    above = node.parent
-    while above:
-        if id(above) in alike and _within(node.span, above.span):
-            return _outermost_copy(above, candidates) or above if above.is_mirror else above
-        above = above.parent
+def _original_above(node: _Node) -> _Node | None:
+    above, levels = node.parent, 0
+    while above and levels < _LEVELS_BETWEEN_COPIES:
+        if above.span.role is Role.CALL and _is_copy(node.span, above.span, direct=levels == 0):
+            return above
+        above, levels = above.parent, levels + 1
     return None
+
+
+def _original_beside(node: _Node, calls: Sequence[_Node]) -> _Node | None:
+    scope = node.span.context.scope
+    others = (call for call in reversed(calls[-_CALLS_BETWEEN_COPIES:]) if call.span.context.scope != scope)
+    return next((call for call in others if _is_copy(node.span, call.span, direct=True)), None)
+
+
+def _is_copy(inner: Span, outer: Span, *, direct: bool) -> bool:
+    if not _within(inner, outer) or (inner.model and outer.model and inner.model != outer.model):
+        return False
+    by_another = inner.context.scope != outer.context.scope
+    if inner.response_id and outer.response_id:
+        # Of a stream two instrumentations may count differently.
+        return inner.response_id == outer.response_id and (by_another or _tokens(inner) == _tokens(outer))
+    return direct and _tokens(inner) == _tokens(outer)
+
+
+def _tokens(span: Span) -> tuple[int | None, int | None]:
+    return span.usage.input_tokens, span.usage.output_tokens
 
 
 def _within(inner: Span, outer: Span) -> bool:
@@ -173,7 +236,7 @@ def _count_upwards(nodes: Sequence[_Node]) -> None:
         span, usage = node.span, node.span.usage
         stated = (usage.input_tokens or 0) + (usage.output_tokens or 0)
         if span.role is Role.CALL:
-            node.counts = not node.is_mirror
+            node.counts = node.mirror_of is None
         else:
             node.counts = usage.stated and not node.counts_below
             if node.counts_below:

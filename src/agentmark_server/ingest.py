@@ -1,12 +1,12 @@
-"""`POST /v1/traces`: decode, normalise, commit together with what else waits, acknowledge.
+"""`POST /v1/traces` and OTLP's other routes: decode, normalise, commit together with what else waits, acknowledge.
 
-The route answers as https://opentelemetry.io/docs/specs/otlp/#otlphttp-response says: 200 once the spans are
+They answer as https://opentelemetry.io/docs/specs/otlp/#otlphttp-response says: 200 once the spans are
 durable, `partial_success` for those that were not taken, and for an error a `Status` in the request's encoding.
 """
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from http import HTTPStatus
 from queue import SimpleQueue
@@ -19,9 +19,11 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.rpc.code_pb2 import INTERNAL, INVALID_ARGUMENT, UNAVAILABLE
 from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from agentmark_server import otlp
+from agentmark_server import otlp, otlp_logs
 from agentmark_server.conventions import normalise
 from agentmark_server.model import Origin, ReceivedSpan, Span, SpanView
 from agentmark_server.pricing import Prices
@@ -64,14 +66,39 @@ class Batch(msgspec.Struct, frozen=True):
     rejected: list[str]
 
 
-def decode(body: bytes, content_type: str, encoding: str, limit: int, reader: SpanReader | None = None) -> Batch:
-    """A request's body to spans, priced by the table unless `reader` knows better.
+class Signal(msgspec.Struct, frozen=True):
+    """One of OTLP's routes: how its bodies are read, and the message that answers them."""
 
-    Raises otlp.UnreadableError, otlp.TooLargeError.
-    """
-    reader = reader or SpanReader()
-    plain = otlp.decompress(body, encoding, limit)
-    raws = otlp.spans_of_json(plain) if content_type == JSON else otlp.spans_of_protobuf(plain)
+    of_protobuf: Callable[[bytes], Iterator[otlp.RawSpan | otlp.RejectedSpan]]
+    of_json: Callable[[bytes], Iterator[otlp.RawSpan | otlp.RejectedSpan]]
+    response: type[Message]
+    rejected: str
+    """The field of `partial_success` that counts what was not taken."""
+
+
+TRACES: Final = Signal(
+    otlp.spans_of_protobuf, otlp.spans_of_json, ExportTraceServiceResponse, rejected="rejected_spans"
+)
+LOGS: Final = Signal(
+    otlp_logs.records_of_protobuf,
+    otlp_logs.records_of_json,
+    ExportLogsServiceResponse,
+    rejected="rejected_log_records",
+)
+
+
+class Body(msgspec.Struct, frozen=True):
+    """A request's body as it came, and what its headers say of it."""
+
+    content: bytes
+    content_type: str
+    encoding: str = "identity"
+
+
+def decode(body: Body, limit: int, reader: SpanReader, signal: Signal = TRACES) -> Batch:
+    """A body to spans. Raises otlp.UnreadableError, otlp.TooLargeError (more than `limit` bytes)."""
+    plain = otlp.decompress(body.content, body.encoding, limit)
+    raws = (signal.of_json if body.content_type == JSON else signal.of_protobuf)(plain)
     batch = Batch([], [])
     for raw in raws:
         view = raw if isinstance(raw, otlp.RejectedSpan) else otlp.view(raw)
@@ -183,20 +210,21 @@ class _Reply:
         later = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
         return self.message(Status(code=code, message=message), status, later)
 
-    def taken(self, rejected: list[str]) -> Response:
-        """200, with how many spans were left out and why."""
-        response = ExportTraceServiceResponse()
-        if rejected:
-            reasons = list(dict.fromkeys(rejected))
-            more = ["and for other reasons"] if len(reasons) > _REASONS_TOLD else []
-            response.partial_success.rejected_spans = len(rejected)
-            response.partial_success.error_message = "; ".join(reasons[:_REASONS_TOLD] + more)
-        return self.message(response, HTTPStatus.OK)
+    def taken(self, signal: Signal, rejected: list[str]) -> Response:
+        """200, with how many items were left out and why."""
+        if not rejected:
+            return self.message(signal.response(), HTTPStatus.OK)
+        reasons = list(dict.fromkeys(rejected))
+        more = ["and for other reasons"] if len(reasons) > _REASONS_TOLD else []
+        message = "; ".join(reasons[:_REASONS_TOLD] + more)
+        partial = {signal.rejected: len(rejected), "error_message": message}
+        return self.message(signal.response(partial_success=partial), HTTPStatus.OK)
 
 
 def router(writer: Writer, reader: SpanReader, settings: Settings) -> APIRouter:
-    """The route that takes spans."""
+    """The routes that take OTLP."""
     routes = APIRouter(tags=["Receiving"])
+    take = _Taker(writer, reader, settings).take
 
     @routes.post("/v1/traces", summary="Take spans (OTLP/HTTP)", openapi_extra=_OPENAPI)
     async def post_traces(request: Request) -> Response:
@@ -205,36 +233,71 @@ def router(writer: Writer, reader: SpanReader, settings: Settings) -> APIRouter:
         200 means that the spans are stored and in every answer from now on. Spans that cannot be taken are
         counted in `partialSuccess`, with the reason; the others are stored all the same.
         """
-        return await _take(request, writer, reader, settings)
+        return await take(request, TRACES)
+
+    @routes.post("/v1/logs", summary="Take log records that belong to spans (OTLP/HTTP)", openapi_extra=_OPENAPI)
+    async def post_logs(request: Request) -> Response:
+        """Take an `ExportLogsServiceRequest`, in protobuf or JSON.
+
+        Records that carry the content of spans are joined to them; all others are dropped.
+        """
+        return await take(request, LOGS)
+
+    @routes.post("/v1/metrics", summary="Take metrics and drop them (OTLP/HTTP)", openapi_extra=_OPENAPI)
+    async def post_metrics(request: Request) -> Response:
+        """Programs may be set to send all of OTLP's signals to one address: metrics are accepted and dropped."""
+        async for _ in request.stream():
+            pass
+        return _Reply(_content_type(request)).message(ExportMetricsServiceResponse(), HTTPStatus.OK)
 
     return routes
 
 
-async def _take(request: Request, writer: Writer, reader: SpanReader, settings: Settings) -> Response:
-    content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    reply = _Reply(content_type)
-    if content_type not in {PROTOBUF, JSON}:
-        message = f"the content type must be {PROTOBUF} or {JSON}, not {content_type or 'absent'}"
-        return reply.error(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message)
-    if encoding not in otlp.DECOMPRESSORS:
-        message = f"the content encoding must be one of {', '.join(otlp.DECOMPRESSORS)}, not {encoding}"
-        return reply.error(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message)
-    try:
-        body = await _read(request, settings.max_body_bytes)
-        limit = settings.max_body_bytes
-        batch = await asyncio.to_thread(decode, body, content_type, encoding, limit, reader)
-        refused = await asyncio.wrap_future(writer.submit(LOCAL_APP, batch.spans, _size(batch)))
-    except otlp.TooLargeError as error:
-        return reply.error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
-    except otlp.UnreadableError as error:
-        return reply.error(HTTPStatus.BAD_REQUEST, str(error))
-    except (FullError, StoreError) as error:
-        return reply.error(HTTPStatus.SERVICE_UNAVAILABLE, str(error), UNAVAILABLE)
-    except Exception:
-        _logger.exception("a request to /v1/traces failed")
-        return reply.error(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed: its log says why", INTERNAL)
-    return reply.taken(batch.rejected + ["the session or trace was deleted after the span started"] * refused)
+def _content_type(request: Request) -> str:
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()
+
+
+class _Taker:
+    """Takes requests of any signal."""
+
+    def __init__(self, writer: Writer, reader: SpanReader, settings: Settings) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._limit = settings.max_body_bytes
+
+    async def take(self, request: Request, signal: Signal) -> Response:
+        """Answer a request, whatever becomes of it."""
+        content_type = _content_type(request)
+        encoding = request.headers.get("content-encoding", "identity").strip().lower()
+        reply = _Reply(content_type)
+        if content_type not in {PROTOBUF, JSON}:
+            message = f"the content type must be {PROTOBUF} or {JSON}, not {content_type or 'absent'}"
+            return reply.error(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message)
+        if encoding not in otlp.DECOMPRESSORS:
+            message = f"the content encoding must be one of {', '.join(otlp.DECOMPRESSORS)}, not {encoding}"
+            return reply.error(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message)
+        try:
+            content = await _read(request, self._limit)
+            rejected = await self._store(Body(content, content_type, encoding), signal)
+        except otlp.TooLargeError as error:
+            return reply.error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
+        except otlp.UnreadableError as error:
+            return reply.error(HTTPStatus.BAD_REQUEST, str(error))
+        except (FullError, StoreError) as error:
+            return reply.error(HTTPStatus.SERVICE_UNAVAILABLE, str(error), UNAVAILABLE)
+        except Exception:
+            _logger.exception("a request to %s failed", request.scope["path"])
+            message = "the server failed: its log says why"
+            return reply.error(HTTPStatus.INTERNAL_SERVER_ERROR, message, INTERNAL)
+        return reply.taken(signal, rejected)
+
+    async def _store(self, body: Body, signal: Signal) -> list[str]:
+        """Why items of the body were not taken; the others are durable now."""
+        batch = await asyncio.to_thread(decode, body, self._limit, self._reader, signal)
+        if not batch.spans:
+            return batch.rejected
+        refused = await asyncio.wrap_future(self._writer.submit(LOCAL_APP, batch.spans, _size(batch)))
+        return batch.rejected + ["the session or trace was deleted after the span started"] * refused
 
 
 async def _read(request: Request, limit: int) -> bytes:

@@ -39,6 +39,8 @@ class Role(StrEnum):
     CALL = "call"
     ROLL_UP = "roll-up"
     UNKNOWN = "unknown"
+    EVENT = "event"
+    """No span of its own: a log record, of which the content is joined to the span above it."""
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -74,6 +76,8 @@ class Context(msgspec.Struct, frozen=True, array_like=True):
     service: str | None = None
     environment: str | None = None
     release: str | None = None
+    scope: str = ""
+    """The instrumentation that wrote the span."""
 
     def key(self, *, application: bool) -> SessionKey | None:
         """The best key of one kind."""
@@ -326,6 +330,14 @@ class Attributes(Protocol):
         ...
 
 
+class Events(Protocol):
+    """A span's events, each its name and its attributes, opened when they are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[tuple[str, dict[str, Value]]]: ...
+
+
 class SpanView(msgspec.Struct):
     """A span as it came, opened for reading: what conventions look at.
 
@@ -342,6 +354,11 @@ class SpanView(msgspec.Struct):
     attributes: Attributes
     resource: "Resource"
     scope_name: str
+    events: "Events"
+
+
+LOG_EVENT: Final = "agentmark.log_event"
+"""The attribute that marks a log record which came as a span's child."""
 
 
 class Resource:

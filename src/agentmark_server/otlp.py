@@ -4,7 +4,7 @@ What cannot be read as a whole raises `UnreadableError`; a span that cannot be r
 """
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ import msgspec
 import zstandard
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
-from opentelemetry.proto.trace.v1.trace_pb2 import Status
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from agentmark_server import otlp_json, wire
 from agentmark_server.model import Origin, Resource, SpanStatus, SpanView, Value
@@ -82,11 +82,11 @@ DECOMPRESSORS: Final = {"identity": _identity, "gzip": _inflate, "deflate": _inf
 
 
 def spans_of_protobuf(body: bytes) -> Iterator[RawSpan | RejectedSpan]:
-    """The spans of an `ExportTraceServiceRequest` in protobuf, unread."""
+    """The spans of an `ExportTraceServiceRequest` in protobuf, unread; of logs the records."""
     try:
         request = wire.Request.FromString(body)
     except DecodeError as error:
-        msg = "the body is not an ExportTraceServiceRequest in protobuf"
+        msg = "the body is not a request of this route in protobuf"
         raise UnreadableError(msg) from error
     for resource_spans in request.resource_spans:
         for scope_spans in resource_spans.scope_spans:
@@ -99,17 +99,28 @@ def spans_of_protobuf(body: bytes) -> Iterator[RawSpan | RejectedSpan]:
 
 def spans_of_json(body: bytes) -> Iterator[RawSpan | RejectedSpan]:
     """The spans of an `ExportTraceServiceRequest` in OTLP's JSON, turned into protobuf."""
+    return _items_of_json(body, otlp_json.parse_spans, otlp_json.span_bytes)
+
+
+def logs_of_json(body: bytes) -> Iterator[RawSpan | RejectedSpan]:
+    """The log records of an `ExportLogsServiceRequest` in OTLP's JSON, turned into protobuf."""
+    return _items_of_json(body, otlp_json.parse_logs, otlp_json.log_record_bytes)
+
+
+def _items_of_json(
+    body: bytes, parse: Callable[[bytes], otlp_json.Scoped], to_bytes: Callable[[msgspec.Raw], bytes]
+) -> Iterator[RawSpan | RejectedSpan]:
     try:
-        request = otlp_json.parse(body)
+        request = parse(body)
     except (ValueError, TypeError, RecursionError) as error:
-        msg = f"the body is not an ExportTraceServiceRequest in JSON: {error}"
+        msg = f"the body is not a request of this route in JSON: {error}"
         raise UnreadableError(msg) from error
     for origin, items in request:
         for item in items:
             try:
-                yield RawSpan(origin, otlp_json.span_bytes(item))
+                yield RawSpan(origin, to_bytes(item))
             except (ValueError, TypeError, RecursionError) as error:
-                yield RejectedSpan(f"a span cannot be read: {error}")
+                yield RejectedSpan(f"an item cannot be read: {error}")
 
 
 def view(span: RawSpan) -> SpanView | RejectedSpan:
@@ -131,6 +142,7 @@ def view(span: RawSpan) -> SpanView | RejectedSpan:
         end=message.end_time_unix_nano,
         status=_STATUS.get(message.status.code, "unset"),
         attributes=MapAttributes(message.attributes),
+        events=Events(message.events),
         resource=resource,
         scope_name=scope_name,
     )
@@ -188,6 +200,27 @@ class MapAttributes:
 
     def __len__(self) -> int:
         return len(self._map)
+
+
+class Events:
+    """Events as they came, opened when they are asked for."""
+
+    __slots__ = ("_raws",)
+
+    def __init__(self, raws: Sequence[bytes]) -> None:
+        self._raws = raws
+
+    def __len__(self) -> int:
+        return len(self._raws)
+
+    def __iter__(self) -> Iterator[tuple[str, dict[str, Value]]]:
+        """The name of each, and its attributes; one that cannot be read is left out."""
+        for raw in self._raws:
+            try:
+                event = Span.Event.FromString(raw)
+            except DecodeError:
+                continue
+            yield event.name, {pair.key: value_of(pair.value) for pair in event.attributes}
 
 
 def value_of(value: AnyValue) -> Value:

@@ -5,10 +5,10 @@ may be numbers or text, null is the same as absent.
 """
 
 import base64
-from collections.abc import Iterator
 
 import msgspec
 from opentelemetry.proto.common.v1 import common_pb2
+from opentelemetry.proto.logs.v1 import logs_pb2
 from opentelemetry.proto.resource.v1 import resource_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
@@ -85,6 +85,20 @@ class _Span(_Struct):
     flags: int | None = None
 
 
+class _LogRecord(_Struct):
+    time_unix_nano: Number | None = None
+    observed_time_unix_nano: Number | None = None
+    severity_number: int | None = None
+    severity_text: str | None = None
+    body: _Any | None = None
+    attributes: list[_KeyValue] | None = None
+    dropped_attributes_count: int | None = None
+    flags: int | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+    event_name: str | None = None
+
+
 class _Resource(_Struct):
     attributes: list[_KeyValue] | None = None
     dropped_attributes_count: int | None = None
@@ -97,38 +111,61 @@ class _Scope(_Struct):
     dropped_attributes_count: int | None = None
 
 
-class _ScopeSpans(_Struct):
+# A request of spans and one of logs differ in the names of their lists alone.
+class _ScopeItems(_Struct):
     scope: _Scope | None = None
     spans: list[msgspec.Raw] | None = None
+    log_records: list[msgspec.Raw] | None = None
     schema_url: str | None = None
 
 
-class _ResourceSpans(_Struct):
+class _ResourceItems(_Struct):
     resource: _Resource | None = None
-    scope_spans: list[_ScopeSpans] | None = None
+    scope_spans: list[_ScopeItems] | None = None
+    scope_logs: list[_ScopeItems] | None = None
     schema_url: str | None = None
 
 
 class _Request(_Struct):
-    resource_spans: list[_ResourceSpans] | None = None
+    resource_spans: list[_ResourceItems] | None = None
+    resource_logs: list[_ResourceItems] | None = None
 
 
 _requests = msgspec.json.Decoder(_Request)
 _spans = msgspec.json.Decoder(_Span)
+_log_records = msgspec.json.Decoder(_LogRecord)
+
+Scoped = list[tuple[Origin, list[msgspec.Raw]]]
+"""Items that are still JSON, with what they share."""
 
 
-def parse(body: bytes) -> list[tuple[Origin, list[msgspec.Raw]]]:
-    """The request's spans, each still JSON, with what they share. Raises ValueError for another shape."""
-    return list(_scopes(_requests.decode(body)))
+def parse_spans(body: bytes) -> Scoped:
+    """The spans of an `ExportTraceServiceRequest`. Raises ValueError for another shape."""
+    resources = _requests.decode(body).resource_spans or ()
+    return [
+        (_origin(resource, scope), scope.spans or [])
+        for resource in resources
+        for scope in resource.scope_spans or ()
+    ]
 
 
-def _scopes(request: _Request) -> Iterator[tuple[Origin, list[msgspec.Raw]]]:
-    for resource_spans in request.resource_spans or ():
-        resource = _resource_bytes(resource_spans.resource or _Resource())
-        for scope_spans in resource_spans.scope_spans or ():
-            scope = _scope_bytes(scope_spans.scope or _Scope())
-            urls = (resource_spans.schema_url or "", scope_spans.schema_url or "")
-            yield Origin(resource, scope, *urls), scope_spans.spans or []
+def parse_logs(body: bytes) -> Scoped:
+    """The log records of an `ExportLogsServiceRequest`. Raises ValueError for another shape."""
+    resources = _requests.decode(body).resource_logs or ()
+    return [
+        (_origin(resource, scope), scope.log_records or [])
+        for resource in resources
+        for scope in resource.scope_logs or ()
+    ]
+
+
+def _origin(resource: _ResourceItems, scope: _ScopeItems) -> Origin:
+    return Origin(
+        _resource_bytes(resource.resource or _Resource()),
+        _scope_bytes(scope.scope or _Scope()),
+        resource.schema_url or "",
+        scope.schema_url or "",
+    )
 
 
 def _resource_bytes(resource: _Resource) -> bytes:
@@ -172,6 +209,26 @@ def span_bytes(item: msgspec.Raw) -> bytes:
     if span.status:
         message.status.message = span.status.message or ""
         message.status.code = span.status.code or 0  # type: ignore[assignment]  # an open enum, as above
+    return message.SerializeToString()
+
+
+def log_record_bytes(item: msgspec.Raw) -> bytes:
+    """A log record's JSON as an OTLP `LogRecord` message. Raises ValueError or TypeError where it is none."""
+    record = _log_records.decode(item)
+    message = logs_pb2.LogRecord(
+        time_unix_nano=int(record.time_unix_nano or 0),
+        observed_time_unix_nano=int(record.observed_time_unix_nano or 0),
+        severity_number=record.severity_number or 0,  # type: ignore[arg-type]  # an open enum, as above
+        severity_text=record.severity_text or "",
+        dropped_attributes_count=record.dropped_attributes_count or 0,
+        flags=record.flags or 0,
+        trace_id=bytes.fromhex(record.trace_id or ""),
+        span_id=bytes.fromhex(record.span_id or ""),
+        event_name=record.event_name or "",
+    )
+    if record.body is not None:
+        _put(message.body, record.body)
+    _put_all(message.attributes, record.attributes)
     return message.SerializeToString()
 
 

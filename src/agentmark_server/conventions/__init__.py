@@ -10,8 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from agentmark_server.conventions import agentmark, genai, general, openinference, vendors
-from agentmark_server.conventions.previews import newest_of_indexed
+from agentmark_server.conventions import agentmark, genai, general, openinference, previews, vendors
 from agentmark_server.conventions.rules import (
     CONTEXT,
     FRAMEWORK_KEY,
@@ -24,6 +23,7 @@ from agentmark_server.conventions.rules import (
     text,
 )
 from agentmark_server.model import (
+    LOG_EVENT,
     Attributes,
     Context,
     Kind,
@@ -79,7 +79,11 @@ def normalise(view: SpanView) -> Span:
         view = _announced(view)
     plan = _planned(tuple(attributes), view.scope_name)
     found = _read(plan, attributes)
+    if view.events and not ("input" in found and "output" in found):
+        found = previews.of_events(view.events) | found
     kind, role = found.get("kind") or _guessed(found)
+    if LOG_EVENT in attributes:
+        role = Role.EVENT
     return Span(
         trace_id=view.trace_id,
         span_id=view.span_id,
@@ -182,7 +186,7 @@ def _read(plan: _Plan, attributes: Attributes) -> Fields:
     for field, role, keys in plan.indexed:
         if field not in found:
             values = attributes.values_of(keys)
-            said = newest_of_indexed(role, zip(values[::2], values[1::2], strict=True))
+            said = previews.newest_of_indexed(role, zip(values[::2], values[1::2], strict=True))
             if said:
                 found[field] = said
     return found
@@ -213,12 +217,12 @@ def _usage(found: Fields) -> Usage:
 def _context(plan: _Plan, view: SpanView) -> Context:
     values = view.attributes.values_of(plan.context_keys)
     try:
-        return _remembered_context(plan, values, view.resource)
+        return _remembered_context(plan, values, view.resource, view.scope_name)
     except TypeError:  # a list among the values, which cannot be remembered by
-        return _read_context(plan, values, view.resource)
+        return _read_context(plan, values, view.resource, view.scope_name)
 
 
-def _read_context(plan: _Plan, values: tuple[Value, ...], resource: Resource) -> Context:
+def _read_context(plan: _Plan, values: tuple[Value, ...], resource: Resource, scope: str) -> Context:
     """The surroundings that values of `plan.context_keys` tell of."""
     found = dict(_read_resource(resource))
     keys = [found[FRAMEWORK_KEY]] if FRAMEWORK_KEY in found else []
@@ -242,6 +246,7 @@ def _read_context(plan: _Plan, values: tuple[Value, ...], resource: Resource) ->
         service=found.get("service"),
         environment=found.get("environment"),
         release=found.get("release"),
+        scope=scope,
     )
 
 

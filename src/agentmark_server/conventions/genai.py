@@ -27,6 +27,7 @@ OPERATIONS: Final = {
     "create_agent": (Kind.AGENT, Role.ROLL_UP),
     "invoke_agent": (Kind.AGENT, Role.ROLL_UP),
     "invoke_workflow": (Kind.AGENT, Role.ROLL_UP),
+    "agent_step": (Kind.FUNCTION, Role.ROLL_UP),  # the Vercel AI SDK's
     "execute_tool": (Kind.TOOL, Role.UNKNOWN),
     "retrieval": (Kind.RETRIEVAL, Role.UNKNOWN),
 }

@@ -5,12 +5,22 @@ https://opentelemetry.io/docs/specs/semconv/registry/attributes/
 
 from typing import Final
 
-from agentmark_server.conventions.rules import BARE, FRAMEWORK_KEY, GENERAL, KEY, RESOURCE, Rule, Table, text
+from agentmark_server.conventions.rules import (
+    BARE,
+    FRAMEWORK_KEY,
+    GENERAL,
+    KEY,
+    RESOURCE,
+    Rule,
+    Table,
+    json_text,
+    text,
+)
 
 SPAN: Final[Table] = {
-    "session.id": Rule(KEY, text, rank=GENERAL),
+    "session.id": Rule(KEY, json_text, rank=GENERAL),  # in quotes where MLflow wrote it
     "session_id": Rule(FRAMEWORK_KEY, text, rank=BARE),
-    "user.id": Rule("user_id", text, rank=2),
+    "user.id": Rule("user_id", json_text, rank=2),
     "enduser.id": Rule("user_id", text, rank=3),
 }
 

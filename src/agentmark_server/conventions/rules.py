@@ -18,6 +18,9 @@ TOKENS_LIMIT: Final = 10**12
 DOLLARS_LIMIT: Final = 10**5
 """The same for money: as 1e-12 dollars, sums of it must fit into 63 bits."""
 
+_SCRUBBED: Final = "[Scrubbed due to "
+"""What Logfire writes in place of a value that looks like a secret: it says nothing of the value."""
+
 # Ranks of session keys: on one span the smaller wins.
 OWN, LANGFUSE, GENERAL, GENAI_SESSION, SESSION, THREAD, CONVERSATION, BARE, RESOURCE = range(9)
 
@@ -57,10 +60,18 @@ def text(value: Value) -> str | None:
     """Any value as text, without white space at its ends; an empty one is none."""
     plain = value if isinstance(value, str) else "" if value is None else as_json(value)
     plain = plain.strip()
+    if plain.startswith(_SCRUBBED):
+        return None
     if len(plain) <= TEXT_LIMIT:
         return plain or None
     digest = hashlib.sha256(plain.encode()).hexdigest()[:16]
     return f"{plain[: TEXT_LIMIT - 17]}~{digest}"
+
+
+def json_text(value: Value) -> str | None:
+    """A text that is written as JSON, in quotes; or any other value."""
+    inner = parsed(value) if isinstance(value, str) and value[:1] == '"' else value
+    return text(value if inner is None else inner)
 
 
 def as_json(value: Value) -> str:
@@ -125,8 +136,14 @@ def kinds(table: Mapping[str, tuple[Kind, Role]]) -> Reader:
     return read
 
 
+def _at(shape: Any, path: str) -> Any:
+    for name in path.split("."):
+        shape = shape.get(name) if isinstance(shape, dict) else None
+    return shape
+
+
 def usage(fields: Mapping[str, str]) -> Reader:
-    """Read tokens, and costs where a field is one, of a JSON object by a table of its names."""
+    """Read tokens, and costs where a field is one, of a JSON object by a table of its names; a dot goes deeper."""
 
     def read(value: Value) -> dict[str, int] | None:
         shape = parsed(value)
@@ -134,7 +151,7 @@ def usage(fields: Mapping[str, str]) -> Reader:
             return None
         found: dict[str, int] = {}
         for name, field in fields.items():
-            count = (dollars if field == "cost" else tokens)(shape.get(name))
+            count = (dollars if field == "cost" else tokens)(_at(shape, name))
             if count is not None:
                 found.setdefault(field, count)
         return found or None

@@ -8,6 +8,7 @@ One table each; where they use OpenTelemetry's or OpenInference's keys, those ta
 
 from typing import Final
 
+from agentmark_server.conventions import previews
 from agentmark_server.conventions.previews import newest, newest_or_text
 from agentmark_server.conventions.rules import (
     FRAMEWORK_KEY,
@@ -21,6 +22,7 @@ from agentmark_server.conventions.rules import (
     Rule,
     Table,
     dollars,
+    json_text,
     kinds,
     preview,
     text,
@@ -53,6 +55,12 @@ _USAGE_NAMES: Final = {
     "input_cache_creation": "cache_write_tokens",
     "output_reasoning_tokens": "reasoning_tokens",
     "output_reasoning": "reasoning_tokens",
+    "prompt_tokens_details.cached_tokens": "cached_tokens",
+    "input_tokens_details.cached_tokens": "cached_tokens",
+    "completion_tokens_details.reasoning_tokens": "reasoning_tokens",
+    "output_tokens_details.reasoning_tokens": "reasoning_tokens",
+    "input_token_details.cache_read": "cached_tokens",
+    "output_token_details.reasoning": "reasoning_tokens",
 }
 
 # https://langfuse.com/integrations/native/opentelemetry
@@ -109,7 +117,9 @@ _TRACELOOP: Final[Table] = {
 }
 
 # https://ai-sdk.dev/docs/ai-sdk-core/telemetry
+# Since version 7 what telemetry is told stands under another beginning.
 _AI_METADATA: Final = "ai.telemetry.metadata."
+_AI_CONTEXT: Final = "ai.settings.context."
 _AI_OPERATIONS: Final = {
     "ai.generatetext": _AGENT,
     "ai.streamtext": _AGENT,
@@ -125,15 +135,18 @@ _AI_OPERATIONS: Final = {
     "ai.embedmany.doembed": _EMBEDDING,
     "ai.toolcall": _TOOL,
 }
+_AI_TOLD: Final[Table] = {
+    "sessionId": Rule(KEY, text, rank=SESSION),
+    "session_id": Rule(KEY, text, rank=SESSION),
+    "threadId": Rule(KEY, text, rank=THREAD),
+    "sessionName": Rule("session_name", text, rank=2),
+    "session_name": Rule("session_name", text, rank=2),
+    "userId": Rule("user_id", text, rank=1),
+    "user_id": Rule("user_id", text, rank=1),
+    "tags": Rule("tags", texts, rank=1),
+}
 _VERCEL: Final[Table] = {
-    _AI_METADATA + "sessionId": Rule(KEY, text, rank=SESSION),
-    _AI_METADATA + "session_id": Rule(KEY, text, rank=SESSION),
-    _AI_METADATA + "threadId": Rule(KEY, text, rank=THREAD),
-    _AI_METADATA + "sessionName": Rule("session_name", text, rank=2),
-    _AI_METADATA + "session_name": Rule("session_name", text, rank=2),
-    _AI_METADATA + "userId": Rule("user_id", text, rank=1),
-    _AI_METADATA + "user_id": Rule("user_id", text, rank=1),
-    _AI_METADATA + "tags": Rule("tags", texts, rank=1),
+    **{start + name: rule for start in (_AI_METADATA, _AI_CONTEXT) for name, rule in _AI_TOLD.items()},
     "ai.operationId": Rule("kind", kinds(_AI_OPERATIONS)),
     "ai.telemetry.functionId": Rule("trace_name", text, rank=2),
     "ai.model.id": Rule("model", text, rank=3),
@@ -176,6 +189,12 @@ _LAMINAR: Final[Table] = {
 _LOGFIRE: Final[Table] = {
     "group_id": Rule(KEY, text, rank=THREAD),
     "operation.cost": Rule("cost", dollars, rank=2),
+    "gen_ai.usage.raw": Rule(SPREAD, usage(_USAGE_NAMES), rank=6),
+    "response_data": Rule(SPREAD, previews.of_response(_USAGE_NAMES), rank=6),
+    "request_data": Rule("input", newest_or_text("user"), rank=6),
+    "events": Rule(SPREAD, previews.of_event_list, rank=5),
+    "gen_ai.usage.details.cached_tokens": Rule("cached_tokens", tokens, rank=5),
+    "gen_ai.usage.details.cache_read_tokens": Rule("cached_tokens", tokens, rank=5),
     "gen_ai.aggregated_usage.input_tokens": Rule("input_tokens", tokens, rank=8),
     "gen_ai.aggregated_usage.output_tokens": Rule("output_tokens", tokens, rank=8),
     "gen_ai.aggregated_usage.cache_read.input_tokens": Rule("cached_tokens", tokens, rank=8),
@@ -202,13 +221,14 @@ _MLFLOW_KINDS: Final = {
     "guardrail": _GUARDRAIL,
 }
 _MLFLOW: Final[Table] = {
-    "mlflow.trace.session": Rule(KEY, text, rank=SESSION),
-    "mlflow.trace.user": Rule("user_id", text, rank=1),
+    # MLflow writes every value as JSON.
+    "mlflow.trace.session": Rule(KEY, json_text, rank=SESSION),
+    "mlflow.trace.user": Rule("user_id", json_text, rank=1),
     "mlflow.spanType": Rule("kind", kinds(_MLFLOW_KINDS), rank=3),
     "mlflow.chat.tokenUsage": Rule(SPREAD, usage(_USAGE_NAMES), rank=3),
     "mlflow.llm.cost": Rule(SPREAD, usage({"total_cost": "cost"}), rank=3),
-    "mlflow.llm.model": Rule("model", text, rank=4),
-    "mlflow.llm.provider": Rule("provider", text, rank=4),
+    "mlflow.llm.model": Rule("model", json_text, rank=4),
+    "mlflow.llm.provider": Rule("provider", json_text, rank=4),
     "mlflow.spanInputs": Rule("input", newest_or_text("user"), rank=5),
     "mlflow.spanOutputs": Rule("output", newest_or_text("assistant"), rank=5),
 }
@@ -227,6 +247,7 @@ _LANGSMITH: Final[Table] = {
         rank=4,
     ),
     "langsmith.span.tags": Rule("tags", texts, rank=1),
+    _LANGSMITH_METADATA + "usage_metadata": Rule(SPREAD, usage(_USAGE_NAMES), rank=5),
 }
 
 _OTHERS: Final[Table] = {
@@ -263,6 +284,7 @@ PREFIXES: Final[Prefixes] = {
     "langfuse.trace.metadata.": "metadata",
     _ASSOCIATION: "metadata",
     _AI_METADATA: "metadata",
+    _AI_CONTEXT: "metadata",
     _LAMINAR_ASSOCIATION + "metadata.": "metadata",
     _LANGSMITH_METADATA: "metadata",
     "mastra.metadata.": "metadata",

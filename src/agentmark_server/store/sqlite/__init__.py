@@ -33,6 +33,8 @@ class SqliteStore:
         with self._database.writing() as connection:
             self._rows = Rows(connection)
             self._forgotten = _forgotten(connection)
+            self._stale = {name for (name,) in rows(connection, "apps_with_stale_traces")}
+            """Apps with large traces that have to be grouped before a question is answered."""
 
     @contextmanager
     def _write(self, app: str) -> Iterator[tuple[Write, int]]:
@@ -51,7 +53,20 @@ class SqliteStore:
             refused = frozenset(at for at, span in enumerate(spans) if self._is_forgotten(number, span))
             write.put(span for at, span in enumerate(spans) if at not in refused)
             changed = write.finish()
+            if write.left_stale:
+                self._stale.add(app)
         return Appended(changed, refused)
+
+    @contextmanager
+    def _read(self, app: str) -> Iterator[apsw.Connection]:
+        """What is there, with nothing left to be grouped."""
+        if app in self._stale:
+            with self._write(app) as (write, _):
+                self._stale.discard(app)
+                write.settle()
+                write.finish()
+        with self._database.reading() as connection:
+            yield connection
 
     def _is_forgotten(self, app: int, received: ReceivedSpan) -> bool:
         if not self._forgotten:
@@ -67,6 +82,7 @@ class SqliteStore:
         """See `Store.forget`."""
         at = time.time_ns()
         with self._write(app) as (write, _):
+            write.settle()
             if isinstance(selector, SessionSelector):
                 gone = write.forget_session(selector.session_id, at)
             else:
@@ -102,7 +118,7 @@ class SqliteStore:
             msg = f"{after!r} is not a token of this store"
             raise BadCursorError(msg)
         since = min(int(after or 0), 2**63 - 1)
-        with self._database.reading() as connection:
+        with self._read(app) as connection:
             found = rows(connection, "changes", _app(connection, app), since)
         if len(found) > limit:
             # Those of one write stay together, so that the token lies between writes.
@@ -113,22 +129,22 @@ class SqliteStore:
 
     def list_sessions(self, app: str, query: SessionQuery, part: Slice) -> Page[Session]:
         """See `Store.list_sessions`."""
-        with self._database.reading() as connection:
+        with self._read(app) as connection:
             return questions.list_sessions(connection, _app(connection, app), query, part)
 
     def get_session(self, app: str, session_id: str) -> Session | None:
         """See `Store.get_session`."""
-        with self._database.reading() as connection:
+        with self._read(app) as connection:
             return questions.get_session(connection, _app(connection, app), session_id)
 
     def list_session_traces(self, app: str, session_id: str, part: Slice) -> Page[Trace]:
         """See `Store.list_session_traces`."""
-        with self._database.reading() as connection:
+        with self._read(app) as connection:
             return questions.list_session_traces(connection, _app(connection, app), session_id, part)
 
     def count_spans(self, app: str) -> int:
         """See `Store.count_spans`."""
-        with self._database.reading() as connection:
+        with self._read(app) as connection:
             count: int = one(connection, "count_spans", app)
             return count
 

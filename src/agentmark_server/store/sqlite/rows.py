@@ -1,6 +1,6 @@
 """Spans to rows and back, and the contents of a trace in compressed chunks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import apsw
@@ -21,7 +21,7 @@ _KINDS: Final = (
     Kind.EMBEDDING,
     Kind.GUARDRAIL,
 )
-_ROLES: Final = (Role.UNKNOWN, Role.CALL, Role.ROLL_UP)
+_ROLES: Final = (Role.UNKNOWN, Role.CALL, Role.ROLL_UP, Role.EVENT)
 _STATUS_CODE: Final = {status: code for code, status in enumerate(_STATUSES)}
 _KIND_CODE: Final = {kind: code for code, kind in enumerate(_KINDS)}
 _ROLE_CODE: Final = {role: code for code, role in enumerate(_ROLES)}
@@ -117,6 +117,11 @@ class Rows:
         """All spans of a trace, by span id."""
         found = rows(self._connection, "spans_of_trace", trace)
         return {row[0]: self._stored(trace_id, row) for row in found}
+
+    def some_spans_of(self, trace: int, trace_id: bytes, span_ids: Iterable[bytes]) -> dict[bytes, StoredSpan]:
+        """Those spans of a trace that are there among some ids."""
+        found = (one(self._connection, "span_of_trace", trace, span_id) for span_id in span_ids)
+        return {row[0]: self._stored(trace_id, row) for row in found if row}
 
     def _stored(self, trace_id: bytes, row: Row) -> StoredSpan:
         span_id, parent_id, name, start, end, status, kind, role, *rest = row

@@ -11,14 +11,25 @@ SELECT id FROM app WHERE name = ?;
 INSERT INTO app (name) VALUES (?) RETURNING id;
 
 -- name: find_trace
-SELECT id, chunks FROM trace WHERE app = ? AND trace_id = ?;
+SELECT id, chunks, spans, fresh FROM trace WHERE app = ? AND trace_id = ?;
 
 -- name: add_trace
-INSERT INTO trace (app, trace_id, chunks) VALUES (?, ?, 1) RETURNING id;
+INSERT INTO trace (app, trace_id) VALUES (?, ?) RETURNING id;
 
--- name: count_chunks
--- Remember how many chunks a trace was given.
-UPDATE trace SET chunks = ? WHERE id = ?;
+-- name: count_trace
+UPDATE trace SET chunks = ?, spans = ?, fresh = ? WHERE id = ?;
+
+-- name: mark_stale
+INSERT OR IGNORE INTO stale_trace (trace, app) VALUES (?, ?);
+
+-- name: unmark_stale
+DELETE FROM stale_trace WHERE trace = ?;
+
+-- name: stale_traces
+SELECT id, trace_id FROM stale_trace JOIN trace ON trace.id = stale_trace.trace WHERE stale_trace.app = ?;
+
+-- name: apps_with_stale_traces
+SELECT DISTINCT name FROM stale_trace JOIN app ON app.id = stale_trace.app;
 
 -- name: all_traces
 SELECT id, app, trace_id FROM trace WHERE id > ? ORDER BY id LIMIT 100;
@@ -60,6 +71,13 @@ SELECT span_id, parent_id, name, start, "end", status, kind, role, input_tokens,
   cache_write_tokens, reasoning_tokens, cost, cost_stated, provider, model, response_id, agent, trace_name, input,
   output, context, origin, chunk, place, attribute_count
 FROM span WHERE trace = ?;
+
+-- name: span_of_trace
+-- One of `spans_of_trace`.
+SELECT span_id, parent_id, name, start, "end", status, kind, role, input_tokens, output_tokens, cached_tokens,
+  cache_write_tokens, reasoning_tokens, cost, cost_stated, provider, model, response_id, agent, trace_name, input,
+  output, context, origin, chunk, place, attribute_count
+FROM span WHERE trace = ? AND span_id = ?;
 
 -- name: kept_of_trace
 SELECT origin, chunk, place, attribute_count FROM span WHERE trace = ?;
@@ -122,7 +140,7 @@ DELETE FROM session_user WHERE app = ? AND user_id = ? AND session = ?;
 
 -- name: clear_derived
 -- What `rebuild` derives anew.
-DELETE FROM part; DELETE FROM session_user; DELETE FROM session; DELETE FROM context;
+DELETE FROM part; DELETE FROM session_user; DELETE FROM session; DELETE FROM context; DELETE FROM stale_trace;
 
 -- name: forget_session
 INSERT OR REPLACE INTO forgotten_session (app, session_id, at, changed) VALUES (?, ?, ?, ?);

@@ -1,8 +1,8 @@
 """One write: spans go in or out, and what is derived from them follows, in the same transaction.
 
-A trace is derived from all of its spans. A session is the sum (`Totals`) and the join (`Labels`) of its
-parts: the sum follows by the difference of each, the join by joining the new part, unless one lost something;
-only then the session is joined anew from all of its parts.
+A trace is derived from all of its spans: at once, or a large one before it is next asked for. A session is the sum
+(`Totals`) and the join (`Labels`) of its parts: the sum follows by the difference of each, the join by joining the
+new part, unless one lost something; only then the session is joined anew from all of its parts.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,6 +18,11 @@ from agentmark_server.store.sqlite.rows import Rows, StoredSpan, chunk_range
 from agentmark_server.store.sqlite.statements import SQL, one, rows
 
 NO_SESSION: Final = 0
+LARGE_TRACE: Final = 2000
+"""Spans from which on a trace is not grouped with every write, but when it has doubled or somebody asks.
+
+So a trace of n spans costs a multiple of n, however many writes bring it.
+"""
 _LAST: Final = 2**63 - 1
 """Stands for an unknown start, so that it comes last."""
 
@@ -41,6 +46,8 @@ class Write:
         self._tick: int = one(connection, "tick")
         self._updates: dict[int, _Update] = {}
         self._session_ids: dict[str, int] = {}
+        self.left_stale = False
+        """Whether `settle` has something to do."""
 
     def _one(self, statement: str, *bindings: Any) -> Any:
         return one(self._connection, statement, *bindings)
@@ -58,17 +65,47 @@ class Write:
 
     def _put_in_trace(self, trace_id: bytes, spans: Sequence[ReceivedSpan]) -> None:
         found = self._one("find_trace", self._app, trace_id)
-        trace, chunks = found or (self._one("add_trace", self._app, trace_id), 0)
-        stored = self._rows.spans_of(trace, trace_id) if found else {}
+        trace, chunks, count, fresh = found or (self._one("add_trace", self._app, trace_id), 0, 0, 0)
+        stored = self._stored(trace, trace_id, spans, count)
         newer = self._newer(stored, spans)
         if not newer:
             return
-        if found:
-            self._do("count_chunks", chunks + 1, trace)
         put = self._rows.put_chunk(trace, chunks, newer)
         self._rows.put(trace, put)
-        stored |= {one.span.span_id: one for one in put}
-        self.regroup(trace, trace_id, stored)
+        count += sum(received.span.span_id not in stored for received in newer)
+        fresh += len(newer)
+        if count <= LARGE_TRACE:
+            self.regroup(trace, trace_id, stored | {one.span.span_id: one for one in put})
+            fresh = 0
+        elif fresh * 2 >= count:
+            self.regroup(trace, trace_id, self._rows.spans_of(trace, trace_id))
+            fresh = 0
+        else:
+            self._do("mark_stale", trace, self._app)
+            self.left_stale = True
+        self._do("count_trace", chunks + 1, count, fresh, trace)
+
+    def _stored(
+        self, trace: int, trace_id: bytes, spans: Sequence[ReceivedSpan], count: int
+    ) -> dict[bytes, StoredSpan]:
+        """What is stored of a trace: the whole of a small one, of a large one only other versions of `spans`."""
+        if count == 0:
+            return {}
+        if count <= LARGE_TRACE:
+            return self._rows.spans_of(trace, trace_id)
+        return self._rows.some_spans_of(trace, trace_id, {received.span.span_id for received in spans})
+
+    def settle(self) -> None:
+        """Group the large traces that have fresh spans."""
+        for trace, trace_id in rows(self._connection, "stale_traces", self._app):
+            stored = self._rows.spans_of(trace, trace_id)
+            self.regroup(trace, trace_id, stored)
+            self._count_anew(trace, trace_id, len(stored))
+
+    def _count_anew(self, trace: int, trace_id: bytes, count: int) -> None:
+        """After a trace was grouped from `count` spans."""
+        _, chunks, *_ = self._one("find_trace", self._app, trace_id)
+        self._do("count_trace", chunks, count, 0, trace)
 
     def _newer(self, stored: dict[bytes, StoredSpan], spans: Sequence[ReceivedSpan]) -> list[ReceivedSpan]:
         """Of the spans received those that take the place of what is stored, one version of each."""
@@ -108,6 +145,7 @@ class Write:
 
     def regroup(self, trace: int, trace_id: bytes, stored: dict[bytes, StoredSpan]) -> Grouped:
         """Derive a trace anew from all of its spans, and note what that means for its sessions."""
+        self._do("unmark_stale", trace)
         grouped = group([one.span for one in stored.values()])
         old = {row[0]: row[1] for row in rows(self._connection, "parts_of_trace", trace)}
         new = {self._session(owner): part for owner, part in grouped.parts.items()}
@@ -178,6 +216,7 @@ class Write:
         stored = {span.span_id: StoredSpan(span, one) for span, one in zip(spans, kept, strict=True)}
         self._rows.put(trace, list(stored.values()))
         self.regroup(trace, trace_id, stored)
+        self._count_anew(trace, trace_id, len(stored))
         return len(stored)
 
     def forget_trace(self, trace_id: bytes, at: int) -> int:
@@ -195,6 +234,7 @@ class Write:
         for span_id in spans:
             self._do("delete_span", trace, span_id)
         self._do("delete_chunks", *chunk_range(trace))
+        self._do("unmark_stale", trace)
         self._do("delete_trace", trace)
         return len(spans)
 
@@ -210,7 +250,7 @@ class Write:
     def _forget_share(self, trace: int, trace_id: bytes, session_id: str, at: int) -> int:
         stored = self._rows.spans_of(trace, trace_id)
         owners = group([one.span for one in stored.values()]).owners
-        kept = {span_id: one for span_id, one in stored.items() if owners[span_id] != session_id}
+        kept = {span_id: one for span_id, one in stored.items() if owners.get(span_id) != session_id}
         if not kept:
             return self.forget_trace(trace_id, at)
         for span_id in stored.keys() - kept.keys():
@@ -226,9 +266,9 @@ class Write:
             ReceivedSpan(one.span, raw, self._rows.origin(one.kept.origin), one.kept.attribute_count)
             for one, raw in zip(kept, raws, strict=True)
         ]
-        _, chunks = self._one("find_trace", self._app, trace_id)
+        _, chunks, *_ = self._one("find_trace", self._app, trace_id)
         self._do("delete_chunks", *chunk_range(trace))
-        self._do("count_chunks", chunks + 1, trace)
+        self._do("count_trace", chunks + 1, len(kept), 0, trace)
         self._rows.put(trace, self._rows.put_chunk(trace, chunks, received))
 
 

@@ -31,7 +31,16 @@ CREATE TABLE trace (
   trace_id BLOB NOT NULL,
   -- How many chunks it was ever given: numbers the next.
   chunks INTEGER NOT NULL DEFAULT 0,
+  -- How many spans it has, and how many of them came since it was last grouped.
+  spans INTEGER NOT NULL DEFAULT 0,
+  fresh INTEGER NOT NULL DEFAULT 0,
   UNIQUE (app, trace_id)
+);
+
+-- Large traces with fresh spans: grouped before the next question, or when enough of them came.
+CREATE TABLE stale_trace (
+  trace INTEGER PRIMARY KEY,
+  app INTEGER NOT NULL
 );
 
 -- The spans of one trace that one write brought, as received: zstd of a msgpack list of OTLP Span messages.
