@@ -14,6 +14,8 @@ from agentmark_server.model import Kind, Labels, Role, Said, Span, SpanStatus, T
 _LEVELS_BETWEEN_COPIES: Final = 64
 _CALLS_BETWEEN_COPIES: Final = 16
 """How far a copy is looked for: bounds the work for traces made to be slow."""
+_CLOCK_STEP: Final = 10**6
+"""Some programs' clocks go in steps of a millisecond."""
 
 
 class Part(msgspec.Struct):
@@ -227,7 +229,7 @@ def _tokens(span: Span) -> tuple[int | None, int | None]:
 
 
 def _within(inner: Span, outer: Span) -> bool:
-    return outer.start <= inner.start and inner.end <= outer.end
+    return outer.start - _CLOCK_STEP <= inner.start and inner.end <= outer.end + _CLOCK_STEP
 
 
 def _count_upwards(nodes: Sequence[_Node]) -> None:

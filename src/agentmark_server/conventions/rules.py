@@ -89,14 +89,14 @@ def tokens(value: Value) -> int | None:
 
 
 def dollars(value: Value) -> int | None:
-    """An amount of US dollars, in 1e-12 of them."""
+    """An amount of US dollars, in 1e-12 of them; 0 says nothing: programs write it that know no price."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
         amount = Decimal(str(value))
     except InvalidOperation:
         return None
-    if not math.isfinite(amount) or not 0 <= amount <= DOLLARS_LIMIT:
+    if not math.isfinite(amount) or not 0 < amount <= DOLLARS_LIMIT:
         return None
     return round(amount * PICO)
 

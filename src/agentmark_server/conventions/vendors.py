@@ -145,6 +145,12 @@ _AI_TOLD: Final[Table] = {
     "user_id": Rule("user_id", text, rank=1),
     "tags": Rule("tags", texts, rank=1),
 }
+_AI_PROVIDER_USAGE: Final = {
+    "openai.cachedPromptTokens": "cached_tokens",
+    "openai.reasoningTokens": "reasoning_tokens",
+    "anthropic.cacheReadInputTokens": "cached_tokens",
+    "anthropic.cacheCreationInputTokens": "cache_write_tokens",
+}
 _VERCEL: Final[Table] = {
     **{start + name: rule for start in (_AI_METADATA, _AI_CONTEXT) for name, rule in _AI_TOLD.items()},
     "ai.operationId": Rule("kind", kinds(_AI_OPERATIONS)),
@@ -163,6 +169,8 @@ _VERCEL: Final[Table] = {
     "ai.usage.inputTokenDetails.cacheWriteTokens": Rule("cache_write_tokens", tokens, rank=3),
     "ai.usage.reasoningTokens": Rule("reasoning_tokens", tokens, rank=4),
     "ai.usage.outputTokenDetails.reasoningTokens": Rule("reasoning_tokens", tokens, rank=3),
+    # Before version 6 only here.
+    "ai.response.providerMetadata": Rule(SPREAD, usage(_AI_PROVIDER_USAGE), rank=7),
     "ai.prompt.messages": Rule("input", newest("user"), rank=2),
     "ai.prompt": Rule("input", newest_or_text("user"), rank=2),
     "ai.value": Rule("input", preview, rank=3),

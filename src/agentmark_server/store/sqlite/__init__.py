@@ -38,14 +38,10 @@ class SqliteStore:
 
     @contextmanager
     def _write(self, app: str) -> Iterator[tuple[Write, int]]:
-        with self._database.writing() as connection:
-            try:
-                number = _app(connection, app) or one(connection, "add_app", app)
-                yield Write(connection, self._rows, self._reader, number), number
-            except BaseException:
-                self._rows.clear()
-                raise
-        self._rows.bound()
+        with self._database.writing(undone=self._rows.clear) as connection:
+            self._rows.bound()
+            number = _app(connection, app) or one(connection, "add_app", app)
+            yield Write(connection, self._rows, self._reader, number), number
 
     def append(self, app: str, spans: Sequence[ReceivedSpan]) -> Appended:
         """See `Store.append`."""
@@ -94,22 +90,18 @@ class SqliteStore:
 
     def rebuild(self, progress: Callable[[int, int], None] | None = None) -> int:
         """See `Store.rebuild`."""
-        with self._database.writing() as connection:
+        with self._database.writing(undone=self._rows.clear) as connection:
             self._rows.clear()
-            try:
-                total = one(connection, "count_all_spans")
-                connection.execute(SQL["clear_derived"])
-                done = 0
-                for app, traces in _traces_by_app(connection):
-                    write = Write(connection, self._rows, self._reader, app)
-                    for trace, trace_id in traces:
-                        done += write.derive_anew(trace, trace_id)
-                    write.finish()
-                    if progress:
-                        progress(done, total)
-            except BaseException:
-                self._rows.clear()
-                raise
+            total = one(connection, "count_all_spans")
+            connection.execute(SQL["clear_derived"])
+            done = 0
+            for app, traces in _traces_by_app(connection):
+                write = Write(connection, self._rows, self._reader, app)
+                for trace, trace_id in traces:
+                    done += write.derive_anew(trace, trace_id)
+                write.finish()
+                if progress:
+                    progress(done, total)
         return done
 
     def changes(self, app: str, after: str | None = None, limit: int = 1000) -> Changes:
@@ -151,7 +143,7 @@ class SqliteStore:
     def check(self) -> None:
         """See `Store.check`."""
         with self._database.writing() as connection:
-            connection.execute("UPDATE clock SET now = now")
+            one(connection, "tick")
 
     def close(self) -> None:
         """See `Store.close`."""

@@ -1,6 +1,6 @@
 """The file: opening it, bringing its schema to today's, one owner at a time, and connections to it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -19,6 +19,10 @@ _UNWRITABLE: Final = (apsw.FullError, apsw.IOError, apsw.ReadOnlyError, apsw.Can
 """What may pass when there is room again: not the fault of what is written."""
 
 
+_APPLICATION: Final = 0x41474D4B
+"""`application_id` of our files, "AGMK", as the first migration sets it."""
+
+
 class Database:
     """One SQLite file in WAL mode: one connection that writes, several that read beside it.
 
@@ -30,9 +34,10 @@ class Database:
         self._path = path
         self._owner = _own(path)
         try:
+            _check_file(path)
             self._writer = self._connect()
-            _migrate(self._writer, path)
-        except (apsw.NotADBError, apsw.CantOpenError, apsw.IOError, apsw.ReadOnlyError) as error:
+            _migrate(self._writer)
+        except (apsw.NotADBError, *_UNWRITABLE) as error:
             self._owner.close()
             msg = f"{path} cannot be used as a database ({error}): move it away, or choose another with --db"
             raise StoreError(msg) from error
@@ -47,12 +52,17 @@ class Database:
     def _connect(self) -> apsw.Connection:
         connection = apsw.Connection(str(self._path))
         connection.set_busy_timeout(10_000)
-        connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
+        # One by one, for execution pauses at the row that a pragma gives; syncing first, to hold in the switch.
+        connection.pragma("synchronous", "FULL")
+        connection.pragma("journal_mode", "WAL")
         return connection
 
     @contextmanager
-    def writing(self) -> Iterator[apsw.Connection]:
-        """A transaction that writes: durable when the block ends, undone when it raises."""
+    def writing(self, undone: Callable[[], None] = lambda: None) -> Iterator[apsw.Connection]:
+        """A transaction that writes: durable when the block ends, undone when it raises or cannot be committed.
+
+        Then `undone` is called before the next write begins.
+        """
         with self._write_lock:
             try:
                 self._writer.execute("BEGIN IMMEDIATE")
@@ -61,6 +71,7 @@ class Database:
             except BaseException as error:
                 if not self._writer.get_autocommit():
                     self._writer.execute("ROLLBACK")
+                undone()
                 if isinstance(error, _UNWRITABLE):
                     msg = f"the database {self._path} cannot be written: {error}"
                     raise StoreError(msg) from error
@@ -106,12 +117,17 @@ def _own(path: Path) -> apsw.Connection:
     """Hold the file for this process: an exclusive lock beside it, which ends with the process."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = apsw.Connection(str(path) + "-owner")
+        # By its real name, so that a link to a file that is in use is refused too.
+        lock = apsw.Connection(str(path.resolve()) + "-owner")
     except (OSError, apsw.CantOpenError) as error:
         msg = f"the database {path} cannot be opened ({error}): choose another file with --db"
         raise StoreError(msg) from error
     try:
         lock.execute("BEGIN EXCLUSIVE")
+    except (apsw.FullError, apsw.IOError, apsw.ReadOnlyError) as error:
+        lock.close()
+        msg = f"the database {path} cannot be opened ({error}): make room, or choose another file with --db"
+        raise StoreError(msg) from error
     except apsw.BusyError as error:
         lock.close()
         msg = f"the database {path} is in use by another agentmark server: stop that, or choose another with --db"
@@ -125,15 +141,29 @@ def migrations() -> list[str]:
     return [item.read_text(encoding="utf-8") for item in sorted(scripts, key=lambda item: item.name)]
 
 
-def _migrate(connection: apsw.Connection, path: Path) -> None:
-    scripts = migrations()
-    version = connection.pragma("user_version")
-    if version > len(scripts):
+def _check_file(path: Path) -> None:
+    """Refuse a file of another program or of a later time, before anything in it is touched."""
+    connection = apsw.Connection(str(path))
+    try:
+        version, application = connection.pragma("user_version"), connection.pragma("application_id")
+        used = connection.execute("SELECT count(*) FROM sqlite_master").get
+    finally:
+        connection.close()
+    if used and application != _APPLICATION:
+        msg = f"{path} is a database of another program: choose another file with --db"
+        raise StoreError(msg)
+    known = len(migrations())
+    if version > known:
         msg = (
-            f"{path} was written by a newer agentmark (schema {version}, this one knows {len(scripts)}): upgrade "
-            "agentmark, or choose another file with --db"
+            f"{path} was written by a newer agentmark (schema {version}, this one knows {known}): "
+            "upgrade agentmark, or choose another file with --db"
         )
         raise StoreError(msg)
+
+
+def _migrate(connection: apsw.Connection) -> None:
+    scripts = migrations()
+    version = connection.pragma("user_version")
     for number, script in enumerate(scripts[version:], start=version + 1):
         with connection:
             connection.execute(script)

@@ -2,6 +2,8 @@
 -- Small integers stand for apps, traces and sessions, given in order of arrival, so that new rows go to the end
 -- of every tree; the ids that came from outside are looked up once.
 
+PRAGMA application_id = 0x41474D4B;
+
 CREATE TABLE app (
   id INTEGER PRIMARY KEY,
   name TEXT NOT NULL UNIQUE
