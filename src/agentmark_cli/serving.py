@@ -1,6 +1,7 @@
 """Runs the server's application on sockets that are bound already; imported only by commands that do."""
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import Callable
@@ -44,6 +45,14 @@ def serve(app: FastAPI, sockets: list[socket.socket], started: Callable[[], None
         runner.run(_run(app, _Server(config, started), sockets))
 
 
+def _collect_rarely() -> None:
+    """Spans are no cycles: the collector would walk over them again and again, and find nothing."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 50)
+
+
 async def _run(app: FastAPI, server: _Server, sockets: list[socket.socket]) -> None:
+    _collect_rarely()
     async with app.router.lifespan_context(app):
         await server.serve(sockets)

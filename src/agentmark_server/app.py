@@ -20,7 +20,7 @@ def create_app(settings: Settings) -> FastAPI:
     """
     reader = ingest.SpanReader(Prices(settings.prices))
     store = open_store(settings.db, reader)
-    writer = ingest.Writer(store, settings.max_queue_bytes)
+    writer = ingest.Writer(store)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

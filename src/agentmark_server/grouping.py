@@ -18,7 +18,7 @@ _CLOCK_STEP: Final = 10**6
 """Some programs' clocks go in steps of a millisecond."""
 
 
-class Part(msgspec.Struct):
+class Part(msgspec.Struct, gc=False):
     """That share of a trace which one session owns, or no session. `name` and `status` are the trace's."""
 
     name: str
@@ -307,7 +307,7 @@ def _labels(spans: Sequence[Span], owner: str | None) -> Labels:
     return Labels(
         start=min(starts, default=None),
         end=max(ends, default=None),
-        running_since=max((span.start for span in spans if span.end == 0), default=None),
+        running_since=max((s.counted_start or 0 for s in spans if s.end == 0), default=None),
         name=max(_said(spans, "session_name"), default=None),
         user=min(_said(spans, "user_id"), default=None),
         input=min((_at_start(s, s.input) for s in spans if s.input and s.kind is not Kind.TOOL), default=None),

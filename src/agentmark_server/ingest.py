@@ -7,7 +7,8 @@ durable, `partial_success` for those that were not taken, and for an error a `St
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from http import HTTPStatus
 from queue import SimpleQueue
 from threading import Lock, Thread
@@ -110,7 +111,37 @@ def decode(body: Body, limit: int, reader: SpanReader, signal: Signal = TRACES) 
 
 
 class FullError(Exception):
-    """More waits for the writer than may: come back later."""
+    """More is under way than the server may hold: come back later."""
+
+
+class Room:
+    """How many bytes of requests may be in memory at a time, from their first byte to their answer."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._used = 0
+        self._lock = Lock()
+
+    @contextmanager
+    def hold(self) -> Iterator[Callable[[int], None]]:
+        """Gives what takes bytes, and raises FullError where there is no room; all of them are given back."""
+        held = 0
+
+        def take(count: int) -> None:
+            nonlocal held
+            with self._lock:
+                # What is alone may be larger than all the room: else it could never be taken.
+                if self._used > held and self._used + count > self._size:
+                    msg = "the server has more to write than it may hold: send it again later"
+                    raise FullError(msg)
+                self._used += count
+                held += count
+
+        try:
+            yield take
+        finally:
+            with self._lock:
+                self._used -= held
 
 
 class _Waiting(msgspec.Struct):
@@ -118,18 +149,14 @@ class _Waiting(msgspec.Struct):
 
     app: str
     spans: list[ReceivedSpan]
-    size: int
     done: "Future[int]"
 
 
 class Writer:
     """The one thread that appends to the store: what came while it committed goes into its next commit."""
 
-    def __init__(self, store: Store, max_bytes: int) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._max_bytes = max_bytes
-        self._bytes = 0
-        self._bytes_lock = Lock()
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name="agentmark-writer", daemon=True)
 
@@ -142,15 +169,9 @@ class Writer:
         self._queue.put(None)
         self._thread.join()
 
-    def submit(self, app: str, spans: list[ReceivedSpan], size: int) -> "Future[int]":
-        """Queue spans that take `size` bytes; done when they are durable. Raises FullError."""
-        with self._bytes_lock:
-            # A batch larger than the whole queue may pass alone.
-            if self._bytes and self._bytes + size > self._max_bytes:
-                msg = "the server has more to write than it may keep waiting: send it again later"
-                raise FullError(msg)
-            self._bytes += size
-        waiting = _Waiting(app, spans, size, Future())
+    def submit(self, app: str, spans: list[ReceivedSpan]) -> "Future[int]":
+        """Queue spans; done when they are durable."""
+        waiting = _Waiting(app, spans, Future())
         self._queue.put(waiting)
         return waiting.done
 
@@ -166,8 +187,6 @@ class Writer:
     def _commit(self, taken: list[_Waiting]) -> None:
         for app in dict.fromkeys(waiting.app for waiting in taken):
             self._append(app, [waiting for waiting in taken if waiting.app == app])
-        with self._bytes_lock:
-            self._bytes -= sum(waiting.size for waiting in taken)
 
     def _append(self, app: str, taken: list[_Waiting]) -> None:
         spans = [span for waiting in taken for span in waiting.spans]
@@ -264,6 +283,9 @@ class _Taker:
         self._writer = writer
         self._reader = reader
         self._limit = settings.max_body_bytes
+        self._room = Room(settings.max_request_bytes)
+        # One thread: several would only wait for each other, and for the writer, to run.
+        self._decoder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="agentmark-decoder")
 
     async def take(self, request: Request, signal: Signal) -> Response:
         """Answer a request, whatever becomes of it."""
@@ -277,8 +299,9 @@ class _Taker:
             message = f"the content encoding must be one of {', '.join(otlp.DECOMPRESSORS)}, not {encoding}"
             return reply.error(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, message)
         try:
-            content = await _read(request, self._limit)
-            rejected = await self._store(Body(content, content_type, encoding), signal)
+            with self._room.hold() as take:
+                content = await _read(request, self._limit, take)
+                rejected = await self._store(Body(content, content_type, encoding), signal, take)
         except otlp.TooLargeError as error:
             return reply.error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
         except otlp.UnreadableError as error:
@@ -291,19 +314,22 @@ class _Taker:
             return reply.error(HTTPStatus.INTERNAL_SERVER_ERROR, message, INTERNAL)
         return reply.taken(signal, rejected)
 
-    async def _store(self, body: Body, signal: Signal) -> list[str]:
+    async def _store(self, body: Body, signal: Signal, take: Callable[[int], None]) -> list[str]:
         """Why items of the body were not taken; the others are durable now."""
-        batch = await asyncio.to_thread(decode, body, self._limit, self._reader, signal)
+        loop = asyncio.get_running_loop()
+        batch = await loop.run_in_executor(self._decoder, decode, body, self._limit, self._reader, signal)
         if not batch.spans:
             return batch.rejected
-        refused = await asyncio.wrap_future(self._writer.submit(LOCAL_APP, batch.spans, _size(batch)))
+        take(_size(batch))
+        refused = await asyncio.wrap_future(self._writer.submit(LOCAL_APP, batch.spans))
         return batch.rejected + ["the session or trace was deleted after the span started"] * refused
 
 
-async def _read(request: Request, limit: int) -> bytes:
+async def _read(request: Request, limit: int, take: Callable[[int], None]) -> bytes:
     """The body as sent, given up as soon as it is too large."""
     body = bytearray()
     async for piece in request.stream():
+        take(len(piece))
         body += piece
         if len(body) > limit:
             msg = f"the body is larger than {limit} bytes: send smaller batches"

@@ -43,7 +43,7 @@ class Role(StrEnum):
     """No span of its own: a log record, of which the content is joined to the span above it."""
 
 
-class Origin(msgspec.Struct, frozen=True):
+class Origin(msgspec.Struct, frozen=True, gc=False):
     """What the spans of one OTLP `ScopeSpans` share: resource and scope, as protobuf bytes."""
 
     resource: bytes
@@ -52,7 +52,7 @@ class Origin(msgspec.Struct, frozen=True):
     scope_schema_url: str = ""
 
 
-class SessionKey(msgspec.Struct, frozen=True, array_like=True, order=True):
+class SessionKey(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
     """A session id as one span states it: which attribute said it, and whether the application meant it.
 
     The smaller `rank` wins over others on the same span.
@@ -64,7 +64,7 @@ class SessionKey(msgspec.Struct, frozen=True, array_like=True, order=True):
     application: bool
 
 
-class Context(msgspec.Struct, frozen=True, array_like=True):
+class Context(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a span says of its surroundings. Spans of one trace mostly say the same, so it is kept once."""
 
     keys: tuple[SessionKey, ...] = ()
@@ -84,7 +84,7 @@ class Context(msgspec.Struct, frozen=True, array_like=True):
         return next((key for key in self.keys if key.application is application), None)
 
 
-class Usage(msgspec.Struct, frozen=True, array_like=True):
+class Usage(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Tokens and cost as a span states them; None is "not stated", which is not 0."""
 
     input_tokens: int | None = None
@@ -102,7 +102,7 @@ class Usage(msgspec.Struct, frozen=True, array_like=True):
         return self.input_tokens is not None or self.output_tokens is not None or self.cost is not None
 
 
-class Span(msgspec.Struct, frozen=True):
+class Span(msgspec.Struct, frozen=True, gc=False):
     """One span, normalised: what its attributes say, in one vocabulary, whatever the convention was."""
 
     trace_id: bytes
@@ -143,7 +143,7 @@ PREVIEW: Final = 160
 """Characters of a preview."""
 
 
-class ReceivedSpan(msgspec.Struct, frozen=True):
+class ReceivedSpan(msgspec.Struct, frozen=True, gc=False):
     """A span as the store takes it: the facts, and what they were read from.
 
     `raw` is an OTLP `Span` message, kept whole. `attribute_count` decides between versions of equal end.
@@ -155,7 +155,7 @@ class ReceivedSpan(msgspec.Struct, frozen=True):
     attribute_count: int
 
 
-class Totals(msgspec.Struct):
+class Totals(msgspec.Struct, gc=False):
     """What adds up: over the spans of a trace, and over the traces of a session."""
 
     trace_count: int = 0
@@ -199,7 +199,7 @@ Ordered = TypeVar("Ordered", int, Said)
 Item = TypeVar("Item")
 
 
-class Labels(msgspec.Struct, array_like=True):
+class Labels(msgspec.Struct, array_like=True, gc=False):
     """What does not add up but joins: sets, and texts of which the earliest or the latest stays.
 
     Joining is commutative, associative and idempotent, so that no order or repetition matters.

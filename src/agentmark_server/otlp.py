@@ -37,7 +37,7 @@ class RejectedSpan(msgspec.Struct, frozen=True):
     reason: str
 
 
-class RawSpan(msgspec.Struct, frozen=True):
+class RawSpan(msgspec.Struct, frozen=True, gc=False):
     """A span as it came: an OTLP `Span` message in protobuf, and what it shares with its neighbours."""
 
     origin: Origin

@@ -20,7 +20,7 @@ class Settings:
     """A file of one's own prices, asked before the table: docs/sessions.md."""
     max_body_bytes: int = 64 * 1024 * 1024
     """The largest request that is read, before as after decompression."""
-    max_queue_bytes: int = 256 * 1024 * 1024
-    """What may wait for the writer before senders are told to come back later."""
+    max_request_bytes: int = 192 * 1024 * 1024
+    """What requests may hold in memory, read and waiting, before senders are told to come back later."""
     idle_seconds: int = 600
     """A session whose last span is younger than this counts as active."""

@@ -2,6 +2,7 @@
 
 import httpx2
 import pytest
+
 from conftest import RunningServer
 
 

@@ -34,7 +34,7 @@ COUNTS = st.one_of(st.integers(0, 5000), st.integers(0, 3_000_000), st.sampled_f
 
 @given(st.sampled_from(MODELS), COUNTS, COUNTS, st.floats(0, 1), st.floats(0, 1))
 def test_table(model: tuple[str, str], total: int, out: int, read: float, write: float) -> None:
-    """A call costs, to the last 1e-12 dollar, what genai-prices itself says of it, in every step of every scale."""
+    """A call costs, to the last 1e-12 dollar, what genai-prices says of it, in every step of every scale."""
     cached = int(total * read)
     written = int((total - cached) * write)
     usage = PricedUsage(

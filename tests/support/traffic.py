@@ -76,7 +76,8 @@ def _sent(random: Random, trace: str, place: int, size: int) -> Sent:
         start_time_unix_nano=start,
         end_time_unix_nano=0 if _chance(random, 10) else _time(random, _near(random, start)),
         status={"code": 2 if _chance(random, 30) else random.randint(0, 1)},
-        attributes=pairs(_attributes(random)),
+        # With a response of its own no call passes for the copy of another.
+        attributes=pairs({"gen_ai.response.id": f"{trace}/{place}"} | _attributes(random)),
     )
     return Sent(span, random.choice(SERVICES))
 
@@ -85,7 +86,7 @@ def _with_another_value(random: Random, sent: Sent) -> Sent:
     """A version that only its content tells from another: as long, with as many attributes."""
     span = Span()
     span.CopyFrom(sent.span)
-    for pair in span.attributes:
+    for pair in span.attributes[1:]:
         pair.CopyFrom(pairs({pair.key: random.choice(OPTIONAL[pair.key][1])})[0])
     return Sent(span, sent.service)
 

@@ -120,7 +120,7 @@ class SessionSchema(_Summary):
 
 
 def _status(labels: Labels, now: int, idle: int) -> SessionStatus:
-    running = labels.running_since is not None and now - labels.running_since < _RUNNING_AT_MOST
+    running = labels.running_since is not None and abs(now - labels.running_since) < _RUNNING_AT_MOST
     recent = labels.end is not None and now - labels.end < idle
     return "active" if running or recent else "idle"
 

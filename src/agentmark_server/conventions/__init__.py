@@ -61,8 +61,10 @@ class _Plan(msgspec.Struct, frozen=True, eq=False):
     """What to read of a span with certain keys. One plan equals itself alone: it stands for its keys."""
 
     keys: tuple[str, ...]
-    """Of what the span itself says; the best first."""
+    """Of what the span itself says: for each field the best key."""
     rules: tuple[Rule, ...]
+    others: tuple[tuple[str, Rule], ...]
+    """Keys to ask where the best says nothing; the better first."""
     context_keys: tuple[str, ...]
     """Of its surroundings; the best first, with metadata of single attributes at the end."""
     context_rules: tuple[Rule, ...]
@@ -128,11 +130,13 @@ def _plan(keys: tuple[str, ...], scope: str) -> _Plan:
     known = [(key, _rule(key, by_framework)) for key in keys if key in _SPAN]
     known.sort(key=lambda pair: (pair[1].rank, pair[0]))
     own = [(key, rule) for key, rule in known if rule.field not in CONTEXT]
+    best = {rule.field: key for key, rule in reversed(own) if rule.field != SPREAD}
     context = [(key, rule) for key, rule in known if rule.field in CONTEXT]
     metadata = sorted(_metadata_names(keys))
     return _Plan(
-        keys=tuple(key for key, _ in own),
-        rules=tuple(rule for _, rule in own),
+        keys=tuple(best.values()),
+        rules=tuple(_rule(key, by_framework) for key in best.values()),
+        others=tuple((key, rule) for key, rule in own if best.get(rule.field) != key),
         context_keys=tuple([key for key, _ in context] + [key for key, _ in metadata]),
         context_rules=tuple(rule for _, rule in context),
         metadata_names=tuple(name for _, name in metadata),
@@ -174,15 +178,14 @@ def _read(plan: _Plan, attributes: Attributes) -> Fields:
     """The value of every field of the span itself, by the best attribute that says anything."""
     found: Fields = {}
     for rule, value in zip(plan.rules, attributes.values_of(plan.keys), strict=True):
-        if rule.field in found:
-            continue
         said = rule.read(value)
-        if said is None:
-            continue
-        if rule.field == SPREAD:
-            found = said | found
-        else:
+        if said is not None:
             found[rule.field] = said
+    for key, rule in plan.others:
+        if rule.field not in found:
+            said = rule.read(attributes[key])
+            if said is not None:
+                found = said | found if rule.field == SPREAD else found | {rule.field: said}
     for field, role, keys in plan.indexed:
         if field not in found:
             values = attributes.values_of(keys)

@@ -104,7 +104,12 @@ def dollars(value: Value) -> int | None:
 def preview(value: Value) -> str | None:
     """The start of a text, on one line."""
     plain = value if isinstance(value, str) else "" if value is None else as_json(value)
-    line = " ".join(plain[: 4 * PREVIEW].split())
+    start = plain[:PREVIEW]
+    if len(plain) > PREVIEW and start.isprintable() and start[0] != " " and "  " not in start:
+        return start  # most are on one line already
+    line = " ".join(plain[: 2 * PREVIEW].split())
+    if len(line) < PREVIEW < len(plain) // 2:  # so much white space is rare
+        line = " ".join(plain.split())
     return line[:PREVIEW] or None
 
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import apsw
 
@@ -19,9 +20,13 @@ from agentmark_server.store import (
 )
 from agentmark_server.store.sqlite import questions
 from agentmark_server.store.sqlite.database import Database
+from agentmark_server.store.sqlite.forgotten import Forgotten
 from agentmark_server.store.sqlite.rows import Rows
 from agentmark_server.store.sqlite.statements import SQL, one, rows
 from agentmark_server.store.sqlite.writing import Write
+
+_TOKEN_DIGITS: Final = 18
+"""More have no number that SQLite can keep."""
 
 
 class SqliteStore:
@@ -32,22 +37,28 @@ class SqliteStore:
         self._reader = reader
         with self._database.writing() as connection:
             self._rows = Rows(connection)
-            self._forgotten = _forgotten(connection)
+            self._forgotten = Forgotten(connection)
             self._stale = {name for (name,) in rows(connection, "apps_with_stale_traces")}
             """Apps with large traces that have to be grouped before a question is answered."""
 
+    def _undone(self) -> None:
+        """After a write that is as if it had not been: what is remembered of it may not be there."""
+        self._rows.clear()
+        self._forgotten.reload()
+
+    def _writer(self, connection: apsw.Connection, app: int) -> Write:
+        return Write(connection, self._rows, self._forgotten, self._reader, app)
+
     @contextmanager
-    def _write(self, app: str) -> Iterator[tuple[Write, int]]:
-        with self._database.writing(undone=self._rows.clear) as connection:
+    def _write(self, app: str) -> Iterator[Write]:
+        with self._database.writing(undone=self._undone) as connection:
             self._rows.bound()
-            number = _app(connection, app) or one(connection, "add_app", app)
-            yield Write(connection, self._rows, self._reader, number), number
+            yield self._writer(connection, _app(connection, app) or one(connection, "add_app", app))
 
     def append(self, app: str, spans: Sequence[ReceivedSpan]) -> Appended:
         """See `Store.append`."""
-        with self._write(app) as (write, number):
-            refused = frozenset(at for at, span in enumerate(spans) if self._is_forgotten(number, span))
-            write.put(span for at, span in enumerate(spans) if at not in refused)
+        with self._write(app) as write:
+            refused = write.put(spans)
             changed = write.finish()
             if write.left_stale:
                 self._stale.add(app)
@@ -57,59 +68,52 @@ class SqliteStore:
     def _read(self, app: str) -> Iterator[apsw.Connection]:
         """What is there, with nothing left to be grouped."""
         if app in self._stale:
-            with self._write(app) as (write, _):
+            with self._write(app) as write:
                 self._stale.discard(app)
                 write.settle()
                 write.finish()
         with self._database.reading() as connection:
             yield connection
 
-    def _is_forgotten(self, app: int, received: ReceivedSpan) -> bool:
-        if not self._forgotten:
-            return False
-        span = received.span
-        key = span.context.key(application=True) or span.context.key(application=False)
-        deleted = self._forgotten.get((app, span.trace_id), 0)
-        if key:
-            deleted = max(deleted, self._forgotten.get((app, key.value), 0))
-        return span.start < deleted
-
     def forget(self, app: str, selector: Selector) -> int:
         """See `Store.forget`."""
         at = time.time_ns()
-        with self._write(app) as (write, _):
+        with self._write(app) as write:
             write.settle()
             if isinstance(selector, SessionSelector):
                 gone = write.forget_session(selector.session_id, at)
             else:
                 gone = write.forget_trace(selector.trace_id, at)
             write.finish()
-        with self._database.reading() as connection:
-            self._forgotten = _forgotten(connection)
+            write.delete_unused()
         return gone
 
     def rebuild(self, progress: Callable[[int, int], None] | None = None) -> int:
         """See `Store.rebuild`."""
-        with self._database.writing(undone=self._rows.clear) as connection:
+        with self._database.writing(undone=self._undone) as connection:
             self._rows.clear()
             total = one(connection, "count_all_spans")
+            one(connection, "note_sessions")
             connection.execute(SQL["clear_derived"])
             done = 0
             for app, traces in _traces_by_app(connection):
-                write = Write(connection, self._rows, self._reader, app)
+                write = self._writer(connection, app)
                 for trace, trace_id in traces:
                     done += write.derive_anew(trace, trace_id)
                 write.finish()
                 if progress:
                     progress(done, total)
+            one(connection, "tick")
+            one(connection, "end_noted_sessions")
+            one(connection, "forget_noted_sessions")
         return done
 
     def changes(self, app: str, after: str | None = None, limit: int = 1000) -> Changes:
         """See `Store.changes`. The token is the number of the last write that was told."""
-        if after is not None and not (after.isascii() and after.isdigit()):
+        if after is not None and not (after.isascii() and after.isdigit() and len(after) <= _TOKEN_DIGITS):
             msg = f"{after!r} is not a token of this store"
             raise BadCursorError(msg)
-        since = min(int(after or 0), 2**63 - 1)
+        since = int(after or 0)
         with self._read(app) as connection:
             found = rows(connection, "changes", _app(connection, app), since)
         if len(found) > limit:
@@ -154,11 +158,6 @@ def _app(connection: apsw.Connection, name: str) -> int | None:
     """An app's number; none before its first span."""
     number: int | None = one(connection, "find_app", name)
     return number
-
-
-def _forgotten(connection: apsw.Connection) -> dict[tuple[int, str | bytes], int]:
-    """When each session (text) or trace (bytes) of an app was deleted: kept in memory, for one process deletes."""
-    return {(app, id_): at for app, id_, at in rows(connection, "all_forgotten")}
 
 
 def _traces_by_app(connection: apsw.Connection) -> Iterator[tuple[int, list[tuple[int, bytes]]]]:

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from typing import Any
+from typing import Annotated, Any
 
 import apsw
 import msgspec
@@ -12,6 +12,9 @@ from agentmark_server.model import Page, Session, SessionQuery, Slice, Trace
 from agentmark_server.store import BadCursorError
 from agentmark_server.store.sqlite.statements import Row, one, rows
 from agentmark_server.store.sqlite.writing import decode_labels, decode_totals
+
+_Integer = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""What SQLite can keep: a cursor may have been tampered with."""
 
 
 class Where:
@@ -35,7 +38,7 @@ def list_sessions(connection: apsw.Connection, app: int | None, query: SessionQu
     where = _fitting(app, query)
     total = _count(connection, "session", where)
     if part.cursor is not None:
-        end, session_id = _opened(part.cursor, tuple[int | None, str])
+        end, session_id = _opened(part.cursor, tuple[_Integer | None, str])
         if end is None:
             where.add('"end" IS NULL AND session_id > ?', session_id)
         else:
@@ -72,7 +75,7 @@ def list_session_traces(connection: apsw.Connection, app: int | None, session_id
     where = Where("session IS ?", session)
     total = _count(connection, "part", where)
     if part.cursor is not None:
-        where.add("(start, trace_id) > (?, ?)", *_opened(part.cursor, tuple[int, bytes]))
+        where.add("(start, trace_id) > (?, ?)", *_opened(part.cursor, tuple[_Integer, bytes]))
     sql = f"""SELECT trace, trace_id, start, content FROM part WHERE {where}
         ORDER BY start, trace_id LIMIT ? OFFSET ?"""  # noqa: S608  # `where` holds no values
     found = _rows(connection, sql, where, part)

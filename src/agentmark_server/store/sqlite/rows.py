@@ -31,7 +31,7 @@ _CACHE: Final = 50_000
 """Contexts and origins remembered before all are dropped: bounds memory, not correctness."""
 
 
-class Kept(msgspec.Struct, frozen=True):
+class Kept(msgspec.Struct, frozen=True, gc=False):
     """Where a span is as received, and what decides between versions of it."""
 
     origin: int
@@ -40,7 +40,7 @@ class Kept(msgspec.Struct, frozen=True):
     attribute_count: int
 
 
-class StoredSpan(msgspec.Struct, frozen=True):
+class StoredSpan(msgspec.Struct, frozen=True, gc=False):
     """A span and where it is kept."""
 
     span: Span

@@ -14,7 +14,7 @@ INSERT INTO app (name) VALUES (?) RETURNING id;
 SELECT id, chunks, spans, fresh FROM trace WHERE app = ? AND trace_id = ?;
 
 -- name: add_trace
-INSERT INTO trace (app, trace_id) VALUES (?, ?) RETURNING id;
+INSERT INTO trace (app, trace_id, chunks, spans) VALUES (?, ?, 1, ?) RETURNING id;
 
 -- name: count_trace
 UPDATE trace SET chunks = ?, spans = ?, fresh = ? WHERE id = ?;
@@ -148,9 +148,42 @@ INSERT OR REPLACE INTO forgotten_session (app, session_id, at, changed) VALUES (
 -- name: forget_trace
 INSERT OR REPLACE INTO forgotten_trace (app, trace_id, at) VALUES (?, ?, ?);
 
--- name: all_forgotten
--- Ids of sessions (text) and traces (blobs), with the time.
-SELECT app, session_id, at FROM forgotten_session UNION ALL SELECT app, trace_id, at FROM forgotten_trace;
+-- name: forget_span
+INSERT OR REPLACE INTO forgotten_span (app, trace_id, span_id, at) VALUES (?, ?, ?, ?);
+
+-- name: forgotten_sessions
+SELECT app, session_id, at FROM forgotten_session WHERE at > 0;
+
+-- name: forgotten_traces
+SELECT app, trace_id, at FROM forgotten_trace;
+
+-- name: forgotten_spans
+SELECT app, trace_id, span_id, at FROM forgotten_span;
+
+-- name: end_session
+-- Tell that a session is no more, without refusing anything of it that was not refused before.
+INSERT INTO forgotten_session (app, session_id, at, changed) VALUES (?, ?, 0, ?)
+ON CONFLICT DO UPDATE SET changed = excluded.changed;
+
+-- name: note_sessions
+-- Those that are there before a rebuild.
+CREATE TEMP TABLE noted AS SELECT app, session_id FROM session;
+
+-- name: end_noted_sessions
+-- Those of them that are no more.
+INSERT INTO forgotten_session (app, session_id, at, changed)
+SELECT app, session_id, 0, (SELECT now FROM clock) FROM temp.noted
+WHERE NOT EXISTS (SELECT 1 FROM session WHERE session.app = noted.app AND session.session_id = noted.session_id)
+ON CONFLICT DO UPDATE SET changed = excluded.changed;
+
+-- name: forget_noted_sessions
+DROP TABLE temp.noted;
+
+-- name: delete_unused_contexts
+DELETE FROM context WHERE id NOT IN (SELECT context FROM span);
+
+-- name: delete_unused_origins
+DELETE FROM origin WHERE id NOT IN (SELECT origin FROM span);
 
 -- name: changes
 -- Sessions written to after a tick, and those deleted and not begun anew.

@@ -5,17 +5,18 @@ A trace is derived from all of its spans: at once, or a large one before it is n
 new part, unless one lost something; only then the session is joined anew from all of its parts.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence, Set
 from typing import Any, Final
 
 import apsw
 import msgspec
 
-from agentmark_server.grouping import Grouped, Part, group
+from agentmark_server.grouping import Part, group
 from agentmark_server.model import Labels, ReceivedSpan, Totals
 from agentmark_server.store import SpanReader
+from agentmark_server.store.sqlite.forgotten import Forgotten
 from agentmark_server.store.sqlite.rows import Rows, StoredSpan, chunk_range
-from agentmark_server.store.sqlite.statements import SQL, one, rows
+from agentmark_server.store.sqlite.statements import SQL, Row, one, rows
 
 NO_SESSION: Final = 0
 LARGE_TRACE: Final = 2000
@@ -38,9 +39,12 @@ class _Update(msgspec.Struct):
 class Write:
     """One transaction's work for one app: put or remove spans of any traces, then `finish`."""
 
-    def __init__(self, connection: apsw.Connection, rows: Rows, reader: SpanReader, app: int) -> None:
+    def __init__(
+        self, connection: apsw.Connection, rows: Rows, forgotten: Forgotten, reader: SpanReader, app: int
+    ) -> None:
         self._connection = connection
         self._rows = rows
+        self._forgotten = forgotten
         self._reader = reader
         self._app = app
         self._tick: int = one(connection, "tick")
@@ -55,27 +59,69 @@ class Write:
     def _do(self, statement: str, *bindings: Any) -> None:
         self._connection.execute(SQL[statement], bindings)
 
-    def put(self, spans: Iterable[ReceivedSpan]) -> None:
-        """Take spans of any traces."""
+    def put(self, spans: Sequence[ReceivedSpan]) -> frozenset[int]:
+        """Take spans of any traces; say which of them, by their places, were refused as deleted."""
         by_trace: dict[bytes, list[ReceivedSpan]] = {}
         for received in spans:
             by_trace.setdefault(received.span.trace_id, []).append(received)
-        for trace_id, received_spans in by_trace.items():
-            self._put_in_trace(trace_id, received_spans)
+        refused = {(id_, span_id) for id_, items in by_trace.items() for span_id in self._put_in_trace(id_, items)}
+        if not refused:
+            return frozenset()
+        return frozenset(at for at, item in enumerate(spans) if (item.span.trace_id, item.span.span_id) in refused)
 
-    def _put_in_trace(self, trace_id: bytes, spans: Sequence[ReceivedSpan]) -> None:
+    def _put_in_trace(self, trace_id: bytes, spans: Sequence[ReceivedSpan]) -> set[bytes]:
+        """Take spans of one trace; say which ids were refused."""
+        refused = {item.span.span_id for item in spans if self._forgotten.has(self._app, item.span)}
+        welcome = [item for item in spans if item.span.span_id not in refused] if refused else spans
         found = self._one("find_trace", self._app, trace_id)
-        trace, chunks, count, fresh = found or (self._one("add_trace", self._app, trace_id), 0, 0, 0)
-        stored = self._stored(trace, trace_id, spans, count)
-        newer = self._newer(stored, spans)
-        if not newer:
+        trace, chunks, count, fresh = found or (0, 0, 0, 0)
+        stored = self._stored(trace, trace_id, welcome, count)
+        newer = self._newer(stored, welcome)
+        deleted = self._owned_by_deleted(trace, trace_id, stored, newer)
+        if deleted:
+            self._delete(trace, trace_id, deleted, {item.span.span_id for item in newer})
+            return refused | deleted.keys() | self._put_in_trace(trace_id, welcome)
+        if newer and found:
+            self._put_in_known_trace((trace, chunks, count, fresh), trace_id, stored, newer)
+        elif newer:
+            trace = self._one("add_trace", self._app, trace_id, len(newer))
+            self._group_first(trace, trace_id, self._put_spans(trace, 0, newer))
+        return refused
+
+    def _owned_by_deleted(
+        self, trace: int, trace_id: bytes, stored: dict[bytes, StoredSpan], newer: Sequence[ReceivedSpan]
+    ) -> dict[bytes, int]:
+        """Spans that a deleted session would own and that started before it was deleted, with that time."""
+        sessions = self._forgotten.sessions(self._app)
+        spans = [one.span for one in stored.values()] + [item.span for item in newer] if sessions else []
+        if not any(key.value in sessions for span in spans for key in span.context.keys):
+            return {}
+        whole = {id_: one.span for id_, one in self._rows.spans_of(trace, trace_id).items()}
+        whole |= {item.span.span_id: item.span for item in newer}
+        owners = group(list(whole.values())).owners
+        times = {span_id: sessions.get(owners.get(span_id) or "", 0) for span_id in whole}
+        return {span_id: at for span_id, at in times.items() if whole[span_id].start < at}
+
+    def _delete(self, trace: int, trace_id: bytes, deleted: dict[bytes, int], coming: set[bytes]) -> None:
+        """Remember spans as deleted, and delete those that are there."""
+        stored = self._rows.spans_of(trace, trace_id)
+        if not (stored.keys() | coming) - deleted.keys():
+            self.forget_trace(trace_id, max(deleted.values()))
             return
-        put = self._rows.put_chunk(trace, chunks, newer)
-        self._rows.put(trace, put)
+        for span_id, at in deleted.items():
+            self._forgotten.add_span(self._app, trace_id, span_id, at)
+        if stored.keys() & deleted.keys():
+            self._keep(trace, trace_id, stored, stored.keys() - deleted.keys())
+
+    def _put_in_known_trace(
+        self, found: Row, trace_id: bytes, stored: dict[bytes, StoredSpan], newer: Sequence[ReceivedSpan]
+    ) -> None:
+        trace, chunks, count, fresh = found
+        put = self._put_spans(trace, chunks, newer)
         count += sum(received.span.span_id not in stored for received in newer)
         fresh += len(newer)
         if count <= LARGE_TRACE:
-            self.regroup(trace, trace_id, stored | {one.span.span_id: one for one in put})
+            self.regroup(trace, trace_id, stored | put)
             fresh = 0
         elif fresh * 2 >= count:
             self.regroup(trace, trace_id, self._rows.spans_of(trace, trace_id))
@@ -84,6 +130,12 @@ class Write:
             self._do("mark_stale", trace, self._app)
             self.left_stale = True
         self._do("count_trace", chunks + 1, count, fresh, trace)
+
+    def _put_spans(self, trace: int, number: int, spans: Sequence[ReceivedSpan]) -> dict[bytes, StoredSpan]:
+        """Write spans into the `number`-th chunk of a trace and into rows; say what is stored of them."""
+        put = self._rows.put_chunk(trace, number, spans)
+        self._rows.put(trace, put)
+        return {stored.span.span_id: stored for stored in put}
 
     def _stored(
         self, trace: int, trace_id: bytes, spans: Sequence[ReceivedSpan], count: int
@@ -143,7 +195,16 @@ class Write:
     def _tie_break(self, received: ReceivedSpan) -> tuple[bytes, bytes]:
         return self._reader.canonical(received.raw), msgspec.msgpack.encode(received.origin)
 
-    def regroup(self, trace: int, trace_id: bytes, stored: dict[bytes, StoredSpan]) -> Grouped:
+    def _group_first(self, trace: int, trace_id: bytes, stored: dict[bytes, StoredSpan]) -> None:
+        """Derive a trace that was not there before this write."""
+        grouped = group([one.span for one in stored.values()])
+        for owner, part in grouped.parts.items():
+            session = self._session(owner)
+            self._put_part(trace, trace_id, session, part)
+            if session != NO_SESSION:
+                self._note(session, None, part)
+
+    def regroup(self, trace: int, trace_id: bytes, stored: dict[bytes, StoredSpan]) -> None:
         """Derive a trace anew from all of its spans, and note what that means for its sessions."""
         self._do("unmark_stale", trace)
         grouped = group([one.span for one in stored.values()])
@@ -152,11 +213,13 @@ class Write:
         for session in old.keys() - new.keys():
             self._do("delete_part", trace, session)
         for session, part in new.items():
-            start = _LAST if part.labels.start is None else part.labels.start
-            self._do("put_part", trace, session, trace_id, start, msgspec.msgpack.encode(part))
+            self._put_part(trace, trace_id, session, part)
         for session in (old.keys() | new.keys()) - {NO_SESSION}:
             self._note(session, decode_part(old.get(session)), new.get(session))
-        return grouped
+
+    def _put_part(self, trace: int, trace_id: bytes, session: int, part: Part) -> None:
+        start = _LAST if part.labels.start is None else part.labels.start
+        self._do("put_part", trace, session, trace_id, start, msgspec.msgpack.encode(part))
 
     def _note(self, session: int, old: Part | None, new: Part | None) -> None:
         update = self._updates.setdefault(session, _Update())
@@ -191,6 +254,7 @@ class Write:
             self._do("add_session_user", self._app, user_id, session)
         if totals.trace_count == 0:
             self._do("delete_session", session)
+            self._do("end_session", self._app, session_id, self._tick)
         else:
             self._save(session, totals, labels)
         return str(session_id)
@@ -210,8 +274,8 @@ class Write:
         """Read the spans of a trace again as they were received, by today's rules; say how many there are."""
         kept = self._rows.kept_of(trace)
         spans = [
-            self._reader.normalise(self._rows.origin(one.origin), raw)
-            for one, raw in zip(kept, self._rows.raws(kept), strict=True)
+            self._reader.normalise(self._rows.origin(where.origin), raw)
+            for where, raw in zip(kept, self._rows.raws(kept), strict=True)
         ]
         stored = {span.span_id: StoredSpan(span, one) for span, one in zip(spans, kept, strict=True)}
         self._rows.put(trace, list(stored.values()))
@@ -221,7 +285,7 @@ class Write:
 
     def forget_trace(self, trace_id: bytes, at: int) -> int:
         """Delete a trace with all that is derived from it, and remember it as deleted at a time (ns)."""
-        self._do("forget_trace", self._app, trace_id, at)
+        self._forgotten.add_trace(self._app, trace_id, at)
         found = self._one("find_trace", self._app, trace_id)
         if not found:
             return 0
@@ -240,7 +304,7 @@ class Write:
 
     def forget_session(self, session_id: str, at: int) -> int:
         """Delete the spans that a session owns, and remember it and the traces that it owned alone."""
-        self._do("forget_session", self._app, session_id, at, self._tick)
+        self._forgotten.add_session(self._app, session_id, at, self._tick)
         session = self._one("find_session", self._app, session_id)
         if session is None:
             return 0
@@ -250,14 +314,27 @@ class Write:
     def _forget_share(self, trace: int, trace_id: bytes, session_id: str, at: int) -> int:
         stored = self._rows.spans_of(trace, trace_id)
         owners = group([one.span for one in stored.values()]).owners
-        kept = {span_id: one for span_id, one in stored.items() if owners.get(span_id) != session_id}
+        kept = {span_id for span_id in stored if owners.get(span_id) != session_id}
         if not kept:
             return self.forget_trace(trace_id, at)
-        for span_id in stored.keys() - kept.keys():
-            self._do("delete_span", trace, span_id)
-        self._repack(trace, trace_id, list(kept.values()))
-        self.regroup(trace, trace_id, kept)
+        for span_id in stored.keys() - kept:
+            self._forgotten.add_span(self._app, trace_id, span_id, at)
+        self._keep(trace, trace_id, stored, kept)
         return len(stored) - len(kept)
+
+    def _keep(self, trace: int, trace_id: bytes, stored: dict[bytes, StoredSpan], kept: Set[bytes]) -> None:
+        """Delete all spans of a trace but some."""
+        for span_id in stored.keys() - kept:
+            self._do("delete_span", trace, span_id)
+        left = {span_id: one for span_id, one in stored.items() if span_id in kept}
+        self._repack(trace, trace_id, list(left.values()))
+        self.regroup(trace, trace_id, left)
+
+    def delete_unused(self) -> None:
+        """Delete what deleted spans said of their surroundings, where no other span says it."""
+        self._do("delete_unused_contexts")
+        self._do("delete_unused_origins")
+        self._rows.clear()
 
     def _repack(self, trace: int, trace_id: bytes, kept: Sequence[StoredSpan]) -> None:
         """Move what stays to a chunk of its own, and delete the others with what they held."""

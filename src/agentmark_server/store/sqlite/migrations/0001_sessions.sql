@@ -115,11 +115,13 @@ CREATE TABLE part (
   trace_id BLOB NOT NULL,
   start INTEGER NOT NULL, -- 2^63 - 1 where it is unknown, to come last
   content BLOB NOT NULL,  -- msgpack of a Part
-  PRIMARY KEY (trace, session)
-) WITHOUT ROWID;
+  -- With row ids: in a table without them a row of a kilobyte already takes a page of its own.
+  UNIQUE (trace, session)
+);
 CREATE INDEX part_by_session ON part (session, start, trace_id);
 
--- What was deleted, when (nanoseconds since 1970), and in which write.
+-- What was deleted, when (nanoseconds since 1970), and in which write. A session that only ended, for its spans
+-- became another's, stands there with the time 0: nothing of it is refused, but its end is told.
 CREATE TABLE forgotten_session (
   app INTEGER NOT NULL,
   session_id TEXT NOT NULL,
@@ -134,4 +136,12 @@ CREATE TABLE forgotten_trace (
   trace_id BLOB NOT NULL,
   at INTEGER NOT NULL,
   PRIMARY KEY (app, trace_id)
+) WITHOUT ROWID;
+
+CREATE TABLE forgotten_span (
+  app INTEGER NOT NULL,
+  trace_id BLOB NOT NULL,
+  span_id BLOB NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (app, trace_id, span_id)
 ) WITHOUT ROWID;
