@@ -53,7 +53,7 @@ def _derive_anew(db: Path, prices: Path | None) -> None:
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import Progress  # noqa: PLC0415
 
-    from agentmark_server.ingest import SpanReader  # noqa: PLC0415
+    from agentmark_server.decoding import SpanReader  # noqa: PLC0415
     from agentmark_server.pricing import Prices, PricesError  # noqa: PLC0415
     from agentmark_server.store import StoreError, open_store  # noqa: PLC0415
 

@@ -7,10 +7,13 @@ from fastapi import FastAPI
 
 from agentmark_server import dashboard, ingest
 from agentmark_server.api import errors, health, sessions
+from agentmark_server.decoders import Decoders
+from agentmark_server.decoding import SpanReader
 from agentmark_server.doors import LocalOnly, RawPath
 from agentmark_server.pricing import Prices
 from agentmark_server.settings import Settings
 from agentmark_server.store import open_store
+from agentmark_server.writer import Writer
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -18,9 +21,10 @@ def create_app(settings: Settings) -> FastAPI:
 
     Raises `store.StoreError` when the database cannot be opened, `pricing.PricesError` for the file of prices.
     """
-    reader = ingest.SpanReader(Prices(settings.prices))
+    reader = SpanReader(Prices(settings.prices))
     store = open_store(settings.db, reader)
-    writer = ingest.Writer(store)
+    writer = Writer(store)
+    decoders = Decoders(reader, settings.prices, settings.max_body_bytes)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -28,6 +32,7 @@ def create_app(settings: Settings) -> FastAPI:
         try:
             yield
         finally:
+            await decoders.stop()
             writer.stop()
             store.close()
 
@@ -41,7 +46,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     errors.install(app)
-    app.include_router(ingest.router(writer, reader, settings))
+    app.include_router(ingest.router(writer, decoders, settings))
     app.include_router(sessions.router(store, settings))
     app.include_router(health.router)
     if settings.ui:

@@ -7,107 +7,28 @@ durable, `partial_success` for those that were not taken, and for an error a `St
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from http import HTTPStatus
-from queue import SimpleQueue
-from threading import Lock, Thread
+from threading import Lock
 from typing import Final
 
-import msgspec
 from fastapi import APIRouter, Request, Response
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.rpc.code_pb2 import INTERNAL, INVALID_ARGUMENT, UNAVAILABLE
 from google.rpc.status_pb2 import Status
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from agentmark_server import otlp, otlp_logs
-from agentmark_server.conventions import normalise
-from agentmark_server.model import Origin, ReceivedSpan, Span, SpanView
-from agentmark_server.pricing import Prices
+from agentmark_server import otlp
+from agentmark_server.decoders import Decoders
+from agentmark_server.decoding import JSON, LOGS, PROTOBUF, TRACES, Batch, Body, Signal
 from agentmark_server.settings import LOCAL_APP, Settings
-from agentmark_server.store import Store, StoreError
+from agentmark_server.store import StoreError
+from agentmark_server.writer import Writer
 
-PROTOBUF: Final = "application/x-protobuf"
-JSON: Final = "application/json"
 RETRY_AFTER_SECONDS: Final = 1
 _REASONS_TOLD: Final = 5
 _logger = logging.getLogger(__name__)
-
-
-class SpanReader:
-    """Reads spans: for the route as they come, for the store again; it knows neither OTLP nor conventions."""
-
-    def __init__(self, prices: Prices | None = None) -> None:
-        self._prices = prices or Prices()
-
-    def read(self, view: SpanView) -> Span:
-        """The facts of a span, with what its usage costs."""
-        return self._prices.priced(normalise(view))
-
-    def normalise(self, origin: Origin, raw: bytes) -> Span:
-        """The facts of a span that was received."""
-        view = otlp.view(otlp.RawSpan(origin, raw))
-        if isinstance(view, otlp.RejectedSpan):
-            raise TypeError(view.reason)  # it was readable when it came
-        return self.read(view)
-
-    def canonical(self, raw: bytes) -> bytes:
-        """One encoding for all encodings of the same span."""
-        return otlp.canonical(raw)
-
-
-class Batch(msgspec.Struct, frozen=True):
-    """What one request brought: spans, and why others of it were left out."""
-
-    spans: list[ReceivedSpan]
-    rejected: list[str]
-
-
-class Signal(msgspec.Struct, frozen=True):
-    """One of OTLP's routes: how its bodies are read, and the message that answers them."""
-
-    of_protobuf: Callable[[bytes], Iterator[otlp.RawSpan | otlp.RejectedSpan]]
-    of_json: Callable[[bytes], Iterator[otlp.RawSpan | otlp.RejectedSpan]]
-    response: type[Message]
-    rejected: str
-    """The field of `partial_success` that counts what was not taken."""
-
-
-TRACES: Final = Signal(
-    otlp.spans_of_protobuf, otlp.spans_of_json, ExportTraceServiceResponse, rejected="rejected_spans"
-)
-LOGS: Final = Signal(
-    otlp_logs.records_of_protobuf,
-    otlp_logs.records_of_json,
-    ExportLogsServiceResponse,
-    rejected="rejected_log_records",
-)
-
-
-class Body(msgspec.Struct, frozen=True):
-    """A request's body as it came, and what its headers say of it."""
-
-    content: bytes
-    content_type: str
-    encoding: str = "identity"
-
-
-def decode(body: Body, limit: int, reader: SpanReader, signal: Signal = TRACES) -> Batch:
-    """A body to spans. Raises otlp.UnreadableError, otlp.TooLargeError (more than `limit` bytes)."""
-    plain = otlp.decompress(body.content, body.encoding, limit)
-    raws = (signal.of_json if body.content_type == JSON else signal.of_protobuf)(plain)
-    batch = Batch([], [])
-    for raw in raws:
-        view = raw if isinstance(raw, otlp.RejectedSpan) else otlp.view(raw)
-        if isinstance(view, otlp.RejectedSpan):
-            batch.rejected.append(view.reason)
-        elif isinstance(raw, otlp.RawSpan):
-            batch.spans.append(ReceivedSpan(reader.read(view), raw.raw, raw.origin, len(view.attributes)))
-    return batch
 
 
 class FullError(Exception):
@@ -144,72 +65,6 @@ class Room:
                 self._used -= held
 
 
-class _Waiting(msgspec.Struct):
-    """A batch on its way to the store. The result is how many of its spans were refused."""
-
-    app: str
-    spans: list[ReceivedSpan]
-    done: "Future[int]"
-
-
-class Writer:
-    """The one thread that appends to the store: what came while it committed goes into its next commit."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
-        self._thread = Thread(target=self._run, name="agentmark-writer", daemon=True)
-
-    def start(self) -> None:
-        """Begin to take batches."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Write what waits, then end."""
-        self._queue.put(None)
-        self._thread.join()
-
-    def submit(self, app: str, spans: list[ReceivedSpan]) -> "Future[int]":
-        """Queue spans; done when they are durable."""
-        waiting = _Waiting(app, spans, Future())
-        self._queue.put(waiting)
-        return waiting.done
-
-    def _run(self) -> None:
-        stopping = False
-        while not stopping:
-            taken = [self._queue.get()]
-            while not self._queue.empty():
-                taken.append(self._queue.get())
-            stopping = None in taken
-            self._commit([waiting for waiting in taken if waiting])
-
-    def _commit(self, taken: list[_Waiting]) -> None:
-        for app in dict.fromkeys(waiting.app for waiting in taken):
-            self._append(app, [waiting for waiting in taken if waiting.app == app])
-
-    def _append(self, app: str, taken: list[_Waiting]) -> None:
-        spans = [span for waiting in taken for span in waiting.spans]
-        try:
-            refused = self._store.append(app, spans).refused
-        except Exception as error:  # noqa: BLE001  # whatever it was, those who wait must hear it
-            self._failed(app, taken, error)
-            return
-        first = 0
-        for waiting in taken:
-            places = range(first, first + len(waiting.spans))
-            first = places.stop
-            waiting.done.set_result(sum(place in places for place in refused))
-
-    def _failed(self, app: str, taken: list[_Waiting], error: Exception) -> None:
-        """What one batch broke must not cost the others: each is tried alone."""
-        if len(taken) == 1:
-            taken[0].done.set_exception(error)
-            return
-        for waiting in taken:
-            self._append(app, [waiting])
-
-
 class _Reply:
     """Answers in the request's encoding."""
 
@@ -240,10 +95,10 @@ class _Reply:
         return self.message(signal.response(partial_success=partial), HTTPStatus.OK)
 
 
-def router(writer: Writer, reader: SpanReader, settings: Settings) -> APIRouter:
+def router(writer: Writer, decoders: Decoders, settings: Settings) -> APIRouter:
     """The routes that take OTLP."""
     routes = APIRouter(tags=["Receiving"])
-    take = _Taker(writer, reader, settings).take
+    take = _Taker(writer, decoders, settings).take
 
     @routes.post("/v1/traces", summary="Take spans (OTLP/HTTP)", openapi_extra=_OPENAPI)
     async def post_traces(request: Request) -> Response:
@@ -279,13 +134,11 @@ def _content_type(request: Request) -> str:
 class _Taker:
     """Takes requests of any signal."""
 
-    def __init__(self, writer: Writer, reader: SpanReader, settings: Settings) -> None:
+    def __init__(self, writer: Writer, decoders: Decoders, settings: Settings) -> None:
         self._writer = writer
-        self._reader = reader
+        self._decoders = decoders
         self._limit = settings.max_body_bytes
         self._room = Room(settings.max_request_bytes)
-        # One thread: several would only wait for each other, and for the writer, to run.
-        self._decoder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="agentmark-decoder")
 
     async def take(self, request: Request, signal: Signal) -> Response:
         """Answer a request, whatever becomes of it."""
@@ -316,8 +169,7 @@ class _Taker:
 
     async def _store(self, body: Body, signal: Signal, take: Callable[[int], None]) -> list[str]:
         """Why items of the body were not taken; the others are durable now."""
-        loop = asyncio.get_running_loop()
-        batch = await loop.run_in_executor(self._decoder, decode, body, self._limit, self._reader, signal)
+        batch = await self._decoders.decode(body, signal)
         if not batch.spans:
             return batch.rejected
         take(_size(batch))

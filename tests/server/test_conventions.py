@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agentmark_server import ingest
+from agentmark_server import decoding
 from agentmark_server.model import PREVIEW, Session, SessionQuery, Slice, Trace
 from agentmark_server.store import Store, open_store
 
@@ -75,11 +75,11 @@ class Recorded:
             if turn["session_id"] and turn["session_id"] != self.instead.get("lost")
         ]
         self._store = store
-        reader = ingest.SpanReader()
-        for signal, key in ((ingest.TRACES, "requests"), (ingest.LOGS, "logs")):
+        reader = decoding.SpanReader()
+        for signal, key in ((decoding.TRACES, "requests"), (decoding.LOGS, "logs")):
             for request in self.body.get(key, []):
-                body = ingest.Body(json.dumps(request).encode(), ingest.JSON)
-                batch = ingest.decode(body, LIMIT, reader, signal)
+                body = decoding.Body(json.dumps(request).encode(), decoding.JSON)
+                batch = decoding.decode(body, LIMIT, reader, signal)
                 assert not batch.rejected
                 store.append(APP, batch.spans)
         self.sessions: dict[str, Session] = {
@@ -101,7 +101,7 @@ class Recorded:
 @pytest.fixture(scope="module", params=FILES, ids=[path.stem for path in FILES])
 def recorded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
     """Each recorded file in a store of its own."""
-    store = open_store(tmp_path_factory.mktemp("recorded") / "agentmark.db", ingest.SpanReader())
+    store = open_store(tmp_path_factory.mktemp("recorded") / "agentmark.db", decoding.SpanReader())
     yield Recorded(request.param, store)
     store.close()
 

@@ -12,7 +12,7 @@ from random import Random
 import apsw
 import pytest
 
-from agentmark_server.ingest import SpanReader
+from agentmark_server.decoding import SpanReader
 from agentmark_server.store import Store, StoreError, open_store
 from agentmark_server.store.sqlite import database
 from agentmark_server.store.sqlite.database import migrations
@@ -234,7 +234,7 @@ def test_second_name(tmp_path: Path) -> None:
 OWNER = """
 import sys, time
 from pathlib import Path
-from agentmark_server.ingest import SpanReader
+from agentmark_server.decoding import SpanReader
 from agentmark_server.store import open_store
 from server.test_migrations import SPANS
 from support.stores import APP, received

@@ -353,7 +353,7 @@ def test_scopes_of_applications(shared_server: RunningServer, scope: str) -> Non
     assert share(shared_server, t) == 1
 
 
-NUMBER = uuid4().int >> 70
+NUMBER = uuid4().int >> 88
 VALUES: dict[str, tuple[Any, str]] = {
     "integer": (NUMBER, f"{NUMBER}"),
     "negative": (-NUMBER, f"-{NUMBER}"),

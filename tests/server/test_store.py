@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
-from agentmark_server.ingest import SpanReader
+from agentmark_server.decoding import SpanReader
 from agentmark_server.model import Origin, Page, SessionQuery, Slice, Span
 from agentmark_server.store import (
     Appended,

@@ -22,7 +22,7 @@ from google.rpc.code_pb2 import UNAVAILABLE
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from agentmark_server.ingest import SpanReader
+from agentmark_server.decoding import SpanReader
 from agentmark_server.model import ReceivedSpan
 from agentmark_server.store import SessionSelector, Store, StoreError, TraceSelector, open_store
 from conftest import RunningServer

@@ -11,8 +11,8 @@ from typing import Any
 import zstandard
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from agentmark_server import ingest
-from agentmark_server.ingest import SpanReader
+from agentmark_server import decoding
+from agentmark_server.decoding import SpanReader
 from agentmark_server.model import Labels, ReceivedSpan, Session, SessionQuery, Slice, Totals, Trace
 from agentmark_server.store import SpanReader as Reader
 from agentmark_server.store import Store, open_store
@@ -70,8 +70,8 @@ def received(*spans: Span, **options: Any) -> list[ReceivedSpan]:
     return decoded(request_of(*spans, **options).SerializeToString())
 
 
-def decoded(body: bytes, content_type: str = ingest.PROTOBUF) -> list[ReceivedSpan]:
-    batch = ingest.decode(ingest.Body(body, content_type), LIMIT, SpanReader())
+def decoded(body: bytes, content_type: str = decoding.PROTOBUF) -> list[ReceivedSpan]:
+    batch = decoding.decode(decoding.Body(body, content_type), LIMIT, SpanReader())
     assert not batch.rejected
     return batch.spans
 

@@ -76,6 +76,8 @@ def json_text(value: Value) -> str | None:
 
 def as_json(value: Value) -> str:
     """A value that is not text, as JSON; bytes in hex."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
     return json.dumps(value, ensure_ascii=False, default=lambda other: other.hex())
 
 

@@ -1,0 +1,89 @@
+"""Requests' bodies to spans: pure, and what most of the time goes into."""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import msgspec
+from google.protobuf.message import Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from agentmark_server import otlp, otlp_logs
+from agentmark_server.conventions import normalise
+from agentmark_server.model import Origin, ReceivedSpan, Span, SpanView
+from agentmark_server.pricing import Prices
+
+PROTOBUF: Final = "application/x-protobuf"
+JSON: Final = "application/json"
+
+
+class SpanReader:
+    """Reads spans: for the route as they come, for the store again; it knows neither OTLP nor conventions."""
+
+    def __init__(self, prices: Prices | None = None) -> None:
+        self._prices = prices or Prices()
+
+    def read(self, view: SpanView) -> Span:
+        """The facts of a span, with what its usage costs."""
+        return self._prices.priced(normalise(view))
+
+    def normalise(self, origin: Origin, raw: bytes) -> Span:
+        """The facts of a span that was received."""
+        view = otlp.view(otlp.RawSpan(origin, raw))
+        if isinstance(view, otlp.RejectedSpan):
+            raise TypeError(view.reason)  # it was readable when it came
+        return self.read(view)
+
+    def canonical(self, raw: bytes) -> bytes:
+        """One encoding for all encodings of the same span."""
+        return otlp.canonical(raw)
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """What one request brought: spans, and why others of it were left out."""
+
+    spans: list[ReceivedSpan]
+    rejected: list[str]
+
+
+class Signal(msgspec.Struct, frozen=True):
+    """One of OTLP's routes: how its bodies are read, and the message that answers them."""
+
+    of_protobuf: Callable[[bytes], Iterator[otlp.RawSpan | otlp.RejectedSpan]]
+    of_json: Callable[[bytes], Iterator[otlp.RawSpan | otlp.RejectedSpan]]
+    response: type[Message]
+    rejected: str
+    """The field of `partial_success` that counts what was not taken."""
+
+
+TRACES: Final = Signal(
+    otlp.spans_of_protobuf, otlp.spans_of_json, ExportTraceServiceResponse, rejected="rejected_spans"
+)
+LOGS: Final = Signal(
+    otlp_logs.records_of_protobuf,
+    otlp_logs.records_of_json,
+    ExportLogsServiceResponse,
+    rejected="rejected_log_records",
+)
+
+
+class Body(msgspec.Struct, frozen=True):
+    """A request's body as it came, and what its headers say of it."""
+
+    content: bytes
+    content_type: str
+    encoding: str = "identity"
+
+
+def decode(body: Body, limit: int, reader: SpanReader, signal: Signal = TRACES) -> Batch:
+    """A body to spans. Raises otlp.UnreadableError, otlp.TooLargeError (more than `limit` bytes)."""
+    plain = otlp.decompress(body.content, body.encoding, limit)
+    raws = (signal.of_json if body.content_type == JSON else signal.of_protobuf)(plain)
+    batch = Batch([], [])
+    for raw in raws:
+        view = raw if isinstance(raw, otlp.RejectedSpan) else otlp.view(raw)
+        if isinstance(view, otlp.RejectedSpan):
+            batch.rejected.append(view.reason)
+        elif isinstance(raw, otlp.RawSpan):
+            batch.spans.append(ReceivedSpan(reader.read(view), raw.raw, raw.origin, len(view.attributes)))
+    return batch
