@@ -188,9 +188,7 @@ def _find_mirrors(nodes: Sequence[_Node]) -> None:
     again. Where one of the two does not state it, a copy has nothing between itself and the call.
     """
     beside: dict[tuple[int, object], list[_Node]] = {}
-    for node in nodes:
-        if node.span.role is not Role.CALL:
-            continue
+    for node in sorted((node for node in nodes if node.span.role is Role.CALL), key=_outer_first):
         calls = beside.setdefault((id(node.parent), node.span.model), [])
         outer = _original_above(node) or _original_beside(node, calls)
         if outer:
@@ -199,10 +197,14 @@ def _find_mirrors(nodes: Sequence[_Node]) -> None:
         calls.append(node)
 
 
+def _outer_first(node: _Node) -> tuple[int, int, int, bytes]:
+    return node.depth, node.span.start, -node.span.end, node.span.span_id
+
+
 def _original_above(node: _Node) -> _Node | None:
     above, levels = node.parent, 0
     while above and levels < _LEVELS_BETWEEN_COPIES:
-        if above.span.role is Role.CALL and _is_copy(node.span, above.span, direct=levels == 0):
+        if above.span.role is Role.CALL and _is_copy(node.span, above.span, near=levels == 0):
             return above
         above, levels = above.parent, levels + 1
     return None
@@ -211,17 +213,17 @@ def _original_above(node: _Node) -> _Node | None:
 def _original_beside(node: _Node, calls: Sequence[_Node]) -> _Node | None:
     scope = node.span.context.scope
     others = (call for call in reversed(calls[-_CALLS_BETWEEN_COPIES:]) if call.span.context.scope != scope)
-    return next((call for call in others if _is_copy(node.span, call.span, direct=True)), None)
+    return next((call for call in others if _is_copy(node.span, call.span, near=True, beside=True)), None)
 
 
-def _is_copy(inner: Span, outer: Span, *, direct: bool) -> bool:
+def _is_copy(inner: Span, outer: Span, *, near: bool, beside: bool = False) -> bool:
     if not _within(inner, outer) or (inner.model and outer.model and inner.model != outer.model):
         return False
-    by_another = inner.context.scope != outer.context.scope
+    same_tokens = _tokens(inner) == _tokens(outer)
     if inner.response_id and outer.response_id:
-        # Of a stream two instrumentations may count differently.
-        return inner.response_id == outer.response_id and (by_another or _tokens(inner) == _tokens(outer))
-    return direct and _tokens(inner) == _tokens(outer)
+        # Of one stream two instrumentations may count differently.
+        return inner.response_id == outer.response_id and (beside or same_tokens)
+    return near and same_tokens
 
 
 def _tokens(span: Span) -> tuple[int | None, int | None]:
