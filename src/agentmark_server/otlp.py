@@ -3,6 +3,7 @@
 What cannot be read as a whole raises `UnreadableError`; a span that cannot be read is left out, with a reason.
 """
 
+import hashlib
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
@@ -19,6 +20,8 @@ from agentmark_server.model import Origin, Resource, SpanStatus, SpanView, Value
 
 TRACE_ID_BYTES: Final = 16
 SPAN_ID_BYTES: Final = 8
+VALUE_BYTES: Final = 16 * 1024 * 1024
+"""The largest single value that is kept whole."""
 
 _STATUS: Final[dict[int, SpanStatus]] = {Status.STATUS_CODE_OK: "ok", Status.STATUS_CODE_ERROR: "error"}
 
@@ -94,7 +97,7 @@ def spans_of_protobuf(body: bytes) -> Iterator[RawSpan | RejectedSpan]:
                 resource_spans.resource, scope_spans.scope, resource_spans.schema_url, scope_spans.schema_url
             )
             for raw in scope_spans.spans:
-                yield RawSpan(origin, raw)
+                yield RawSpan(origin, _cut(raw))
 
 
 def spans_of_json(body: bytes) -> Iterator[RawSpan | RejectedSpan]:
@@ -118,7 +121,7 @@ def _items_of_json(
     for origin, items in request:
         for item in items:
             try:
-                yield RawSpan(origin, to_bytes(item))
+                yield RawSpan(origin, _cut(to_bytes(item)))
             except (ValueError, TypeError, RecursionError) as error:
                 yield RejectedSpan(f"an item cannot be read: {error}")
 
@@ -157,6 +160,32 @@ def _fault(message: Any) -> str | None:
     if len(message.parent_span_id) not in {0, SPAN_ID_BYTES}:
         return f"a span's parent id must be {SPAN_ID_BYTES} bytes or empty"
     return None
+
+
+def _cut(raw: bytes) -> bytes:
+    """A span with every text and every bytes of it that is too large cut short, its size and hash behind it."""
+    if len(raw) <= VALUE_BYTES:
+        return raw
+    try:
+        message = Span.FromString(raw)
+    except DecodeError:
+        return raw  # which `view` will say
+    pairs = [*message.attributes, *(pair for event in message.events for pair in event.attributes)]
+    for value in (pair.value for pair in pairs):
+        _cut_value(value)
+    return message.SerializeToString()
+
+
+def _cut_value(value: AnyValue) -> None:
+    for item in value.array_value.values:
+        _cut_value(item)
+    for pair in value.kvlist_value.values:
+        _cut_value(pair.value)
+    content = value.bytes_value or value.string_value.encode()
+    if len(content) > VALUE_BYTES:
+        digest = hashlib.sha256(content).hexdigest()
+        note = f"... cut: {len(content)} bytes, sha256 {digest}"
+        value.string_value = content[:VALUE_BYTES].decode("utf-8", "ignore") + note
 
 
 def canonical(raw: bytes) -> bytes:

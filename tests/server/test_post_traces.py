@@ -318,3 +318,16 @@ def test_repeated(server: RunningServer) -> None:
     post(server.url, *reversed(spans), as_json=True)
     assert session_of(server, "s") == first
     assert (first["span_count"], first["input_tokens"]) == (2, 7)
+
+
+@pytest.mark.parametrize("as_json", [False, True], ids=["protobuf", "json"])
+def test_huge_value(shared_server: RunningServer, as_json: bool) -> None:
+    """A single value of more than 16 MiB is cut, and its span stays, with all else that it says."""
+    session_id = f"huge-{uuid4()}"
+    huge = span(
+        session_id, "a", session__id=session_id, agentmark__input="é" * (9 << 20), agentmark__output="short"
+    )
+    assert post(shared_server.url, huge, as_json=as_json).status_code == 200
+    session = session_of(shared_server, session_id)
+    assert session["input_preview"] == "é" * 160
+    assert session["output_preview"] == "short"
