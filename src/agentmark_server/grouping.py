@@ -18,7 +18,7 @@ _CLOCK_STEP: Final = 10**6
 """Some programs' clocks go in steps of a millisecond."""
 
 
-class Part(msgspec.Struct, gc=False):
+class Part(msgspec.Struct, array_like=True, gc=False):
     """That share of a trace which one session owns, or no session. `name` and `status` are the trace's."""
 
     name: str
@@ -173,6 +173,8 @@ def _keys_downwards(nodes: Sequence[_Node]) -> None:
 
 def _fallback_key(nodes: Sequence[_Node]) -> str | None:
     """The key of spans that have none above: the application's nearest the root, else the framework's."""
+    if all(node.nearest_key for node in nodes):
+        return None  # nobody needs it
     for application in (True, False):
         keyed = [(node, key) for node in nodes if (key := node.span.context.key(application=application))]
         if keyed:
@@ -309,7 +311,7 @@ def _labels(spans: Sequence[Span], owner: str | None) -> Labels:
     return Labels(
         start=min(starts, default=None),
         end=max(ends, default=None),
-        running_since=max((s.counted_start or 0 for s in spans if s.end == 0), default=None),
+        running_since=max((s.start for s in spans if s.end == 0 and s.counted_start is not None), default=None),
         name=max(_said(spans, "session_name"), default=None),
         user=min(_said(spans, "user_id"), default=None),
         input=min((_at_start(s, s.input) for s in spans if s.input and s.kind is not Kind.TOOL), default=None),

@@ -43,7 +43,7 @@ class Role(StrEnum):
     """No span of its own: a log record, of which the content is joined to the span above it."""
 
 
-class Origin(msgspec.Struct, frozen=True, gc=False):
+class Origin(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What the spans of one OTLP `ScopeSpans` share: resource and scope, as protobuf bytes."""
 
     resource: bytes
@@ -102,7 +102,7 @@ class Usage(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return self.input_tokens is not None or self.output_tokens is not None or self.cost is not None
 
 
-class Span(msgspec.Struct, frozen=True, gc=False):
+class Span(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One span, normalised: what its attributes say, in one vocabulary, whatever the convention was."""
 
     trace_id: bytes
@@ -143,7 +143,7 @@ PREVIEW: Final = 160
 """Characters of a preview."""
 
 
-class ReceivedSpan(msgspec.Struct, frozen=True, gc=False):
+class ReceivedSpan(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A span as the store takes it: the facts, and what they were read from.
 
     `raw` is an OTLP `Span` message, kept whole. `attribute_count` decides between versions of equal end.
@@ -155,7 +155,7 @@ class ReceivedSpan(msgspec.Struct, frozen=True, gc=False):
     attribute_count: int
 
 
-class Totals(msgspec.Struct, gc=False):
+class Totals(msgspec.Struct, array_like=True, gc=False):
     """What adds up: over the spans of a trace, and over the traces of a session."""
 
     trace_count: int = 0

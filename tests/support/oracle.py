@@ -186,7 +186,7 @@ def _summary(members: Collection[_Member]) -> Answer:
     return {
         "start": min(_starts(spans), default=None),
         "end": max(_ends(spans), default=None),
-        "running_since": max((s.start_time_unix_nano for s in spans if not s.end_time_unix_nano), default=None),
+        "running_since": max(_starts([s for s in spans if not s.end_time_unix_nano]), default=None),
         "name": max(names)[-1] if names else None,
         "user_id": min(users)[-1] if users else None,
         "user_ids": sorted({user[-1] for user in users}),
