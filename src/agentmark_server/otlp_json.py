@@ -250,10 +250,17 @@ def _put_link(message: trace_pb2.Span.Link, link: _Link) -> None:
 
 # protobuf's stubs name the container of repeated messages differently from version to version.
 def _put_all(target: "common_pb2.KeyValueList | object", pairs: list[_KeyValue] | None) -> None:
+    add = target.add  # type: ignore[union-attr]
     for pair in pairs or ():
-        message = target.add(key=pair.key)  # type: ignore[union-attr]
-        if pair.value is not None:
-            _put(message.value, pair.value)
+        message = add()
+        message.key = pair.key
+        value = pair.value
+        if value is None:
+            continue
+        if value.string_value is not None:  # as most are: without a call, for there are many
+            message.value.string_value = value.string_value
+        else:
+            _put(message.value, value)
 
 
 def _put(message: common_pb2.AnyValue, value: _Any) -> None:
