@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: dev test lint types imports format openapi lock clean
+.PHONY: dev test lint types imports format bench openapi lock clean
 
 dev: .venv/ready
 	$(BIN)/agentmark dev $(ARGS)
@@ -11,7 +11,7 @@ test: .venv/ready lint types imports
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: .venv/ready
-	$(BIN)/ruff .
+	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 types: .venv/ready
@@ -21,8 +21,13 @@ imports: .venv/ready
 	$(BIN)/lint-imports
 
 format: .venv/ready
-	$(BIN)/ruff --fix .
+	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# How fast it is here; benchmarks/README.md says how to read it.
+bench: .venv/ready
+	$(BIN)/python -m pip install --quiet --group bench
+	$(BIN)/python benchmarks/ingest.py $(ARGS)
 
 # The committed description of the API; a test compares it with what the server says.
 openapi: .venv/ready
