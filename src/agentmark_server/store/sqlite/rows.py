@@ -149,9 +149,10 @@ class Rows:
 
     def put(self, trace: int, spans: Sequence[StoredSpan]) -> None:
         """Write spans of a trace; older versions of them go."""
-        self._connection.executemany(SQL["put_span"], [self._row(trace, stored) for stored in spans])
+        self._connection.executemany(SQL["put_span"], [self.row(trace, stored) for stored in spans])
 
-    def _row(self, trace: int, stored: StoredSpan) -> Row:
+    def row(self, trace: int, stored: StoredSpan) -> Row:
+        """A span as `put_span` takes it."""
         span = stored.span
         return (
             trace,
@@ -177,10 +178,15 @@ class Rows:
 
     def put_chunk(self, trace: int, number: int, spans: Sequence[ReceivedSpan]) -> list[StoredSpan]:
         """Keep spans as received in the `number`-th chunk of a trace, and say where each is."""
+        row, stored = self.chunk(trace, number, spans)
+        self._connection.execute(SQL["put_chunk"], row)
+        return stored
+
+    def chunk(self, trace: int, number: int, spans: Sequence[ReceivedSpan]) -> tuple[Row, list[StoredSpan]]:
+        """The `number`-th chunk of a trace as `put_chunk` takes it, and where in it each span is."""
         chunk = chunk_range(trace)[0] + number
         content = self._compressor.compress(msgspec.msgpack.encode([received.raw for received in spans]))
-        self._connection.execute(SQL["put_chunk"], (chunk, content))
-        return [
+        stored = [
             StoredSpan(
                 received.span,
                 Kept(
@@ -192,6 +198,7 @@ class Rows:
             )
             for place, received in enumerate(spans)
         ]
+        return (chunk, content), stored
 
     def kept_of(self, trace: int) -> list[Kept]:
         """Where the spans of a trace are."""

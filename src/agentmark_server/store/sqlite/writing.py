@@ -50,6 +50,8 @@ class Write:
         self._tick: int = one(connection, "tick")
         self._updates: dict[int, _Update] = {}
         self._session_ids: dict[str, int] = {}
+        # Rows of traces that are new in this write: many small statements cost more than few large ones.
+        self._new_rows: dict[str, list[Row]] = {"put_chunk": [], "put_span": [], "put_part": []}
         self.left_stale = False
         """Whether `settle` has something to do."""
 
@@ -84,8 +86,7 @@ class Write:
         if newer and found:
             self._put_in_known_trace((trace, chunks, count, fresh), trace_id, stored, newer)
         elif newer:
-            trace = self._one("add_trace", self._app, trace_id, len(newer))
-            self._group_first(trace, trace_id, self._put_spans(trace, 0, newer))
+            self._put_new_trace(trace_id, newer)
         return refused
 
     def _owned_by_deleted(
@@ -195,12 +196,16 @@ class Write:
     def _tie_break(self, received: ReceivedSpan) -> tuple[bytes, bytes]:
         return self._reader.canonical(received.raw), msgspec.msgpack.encode(received.origin)
 
-    def _group_first(self, trace: int, trace_id: bytes, stored: dict[bytes, StoredSpan]) -> None:
-        """Derive a trace that was not there before this write."""
-        grouped = group([one.span for one in stored.values()])
+    def _put_new_trace(self, trace_id: bytes, spans: Sequence[ReceivedSpan]) -> None:
+        """Derive a trace that was not there before this write; its rows are written by `finish`."""
+        trace = self._one("add_trace", self._app, trace_id, len(spans))
+        chunk, stored = self._rows.chunk(trace, 0, spans)
+        self._new_rows["put_chunk"].append(chunk)
+        self._new_rows["put_span"] += [self._rows.row(trace, one_span) for one_span in stored]
+        grouped = group([received.span for received in spans])
         for owner, part in grouped.parts.items():
             session = self._session(owner)
-            self._put_part(trace, trace_id, session, part)
+            self._new_rows["put_part"].append(_part_row(trace, trace_id, session, part))
             if session != NO_SESSION:
                 self._note(session, None, part)
 
@@ -213,13 +218,9 @@ class Write:
         for session in old.keys() - new.keys():
             self._do("delete_part", trace, session)
         for session, part in new.items():
-            self._put_part(trace, trace_id, session, part)
+            self._do("put_part", *_part_row(trace, trace_id, session, part))
         for session in (old.keys() | new.keys()) - {NO_SESSION}:
             self._note(session, decode_part(old.get(session)), new.get(session))
-
-    def _put_part(self, trace: int, trace_id: bytes, session: int, part: Part) -> None:
-        start = _LAST if part.labels.start is None else part.labels.start
-        self._do("put_part", trace, session, trace_id, start, msgspec.msgpack.encode(part))
 
     def _note(self, session: int, old: Part | None, new: Part | None) -> None:
         update = self._updates.setdefault(session, _Update())
@@ -241,6 +242,9 @@ class Write:
 
     def finish(self) -> frozenset[str]:
         """Bring the touched sessions up to date, and say which those were."""
+        for statement, new_rows in self._new_rows.items():
+            self._connection.executemany(SQL[statement], new_rows)
+            new_rows.clear()
         return frozenset(self._bring_up_to_date(session, update) for session, update in self._updates.items())
 
     def _bring_up_to_date(self, session: int, update: _Update) -> str:
@@ -347,6 +351,11 @@ class Write:
         self._do("delete_chunks", *chunk_range(trace))
         self._do("count_trace", chunks + 1, len(kept), 0, trace)
         self._rows.put(trace, self._rows.put_chunk(trace, chunks, received))
+
+
+def _part_row(trace: int, trace_id: bytes, session: int, part: Part) -> Row:
+    start = _LAST if part.labels.start is None else part.labels.start
+    return trace, session, trace_id, start, msgspec.msgpack.encode(part)
 
 
 def decode_part(content: bytes | None) -> Part | None:
