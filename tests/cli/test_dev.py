@@ -1,5 +1,6 @@
 """`agentmark dev`."""
 
+import asyncio
 import re
 import signal
 import socket
@@ -10,6 +11,8 @@ from typing import Any
 
 import httpx2
 import pytest
+
+from agentmark_cli.dev import _bind
 
 
 def test_both_addresses_answer_once_they_are_printed(server: Any) -> None:
@@ -121,3 +124,19 @@ def test_a_wrong_option_is_one_line(agentmark: Any, one_error: Callable[..., str
         done = agentmark(*words)
         assert words[1] in one_error(done)
         assert done.returncode == 2
+
+
+async def test_no_delay() -> None:
+    """Small answers leave at once: connections to the port have Nagle's algorithm off."""
+    found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def tell(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        found.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    bound = _bind(0, "--api-port")
+    async with await asyncio.start_server(tell, sock=bound):
+        _, writer = await asyncio.open_connection(*bound.getsockname())
+        assert await found
+        writer.close()
+        await writer.wait_closed()

@@ -1,6 +1,8 @@
 """What calls cost: stated costs, one's own prices, the table of genai-prices."""
 
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from genai_prices import Usage as PricedUsage
@@ -62,3 +64,16 @@ def test_unknown_model() -> None:
 def test_providers(provider: str | None) -> None:
     """A model is found whatever its provider is called; without one by its name alone."""
     assert priced("gpt-4o", provider, input_tokens=1_000_000) == 5 * PICO // 2
+
+
+def test_documented_prices(tmp_path: Path) -> None:
+    """The file of prices that docs/sessions.md shows can be used, and each of its prices holds."""
+    docs = (Path(__file__).parents[2] / "docs" / "sessions.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"^```json\n(.*?)^```$", docs, flags=re.MULTILINE | re.DOTALL)
+    own = tmp_path / "prices.json"
+    own.write_text(example, encoding="utf-8")
+    usage = Usage(
+        input_tokens=3_000_000, cached_tokens=1_000_000, cache_write_tokens=1_000_000, output_tokens=1_000_000
+    )
+    span = Span(b"t" * 16, b"s" * 8, b"", "", START, START, role=Role.CALL, model="acme-internal-7b", usage=usage)
+    assert Prices(own).priced(span).usage.cost == round((0.5 + 0.05 + 0.6 + 1.5) * PICO)
