@@ -27,6 +27,8 @@ def test_a_dozen_sessions_of_several_kinds_are_written(server: Any, agentmark: A
     assert any(session["total_cost"] is None for session in sessions)
     assert any(session["agents"] for session in sessions)
     assert all(session["total_tokens"] for session in sessions)
+    assert any(session["total_cost"] for session in sessions)
+    assert any(session["total_cost"] is None for session in sessions)
 
 
 def test_it_says_what_it_wrote_and_how_to_see_it(server: Any, agentmark: Any) -> None:

@@ -31,7 +31,9 @@ function duration(ms) {
 /** A cost, or "unknown": never $0 for a price that is not known. */
 function cost(thing) {
   if (thing.total_cost === null) return thing.call_count ? "unknown" : "–";
-  return `$${thing.total_cost.toFixed(thing.total_cost < 1 ? 4 : 2)}${thing.unpriced_calls ? " +?" : ""}`;
+  const small = thing.total_cost > 0 && thing.total_cost < 0.0001; // four digits would say that it was nothing
+  const amount = small ? "<$0.0001" : `$${thing.total_cost.toFixed(thing.total_cost < 1 ? 4 : 2)}`;
+  return thing.unpriced_calls ? `${amount} +?` : amount;
 }
 
 function errors(thing) {
