@@ -3,7 +3,7 @@
 Times are integers of nanoseconds since 1970, UTC. Money is an integer of 1e-12 US dollars.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Final, Generic, Literal, Protocol, TypeVar
 
@@ -314,8 +314,36 @@ Value = str | bool | int | float | bytes | list["Value"] | dict[str, "Value"] | 
 """An attribute's value as OTLP's `AnyValue` can hold it."""
 
 
+class Shape:
+    """The keys of a span's attributes, in order: spans that are written at one place in a program have the same.
+
+    One shape equals itself alone, so that what is worked out for it can be remembered by it.
+    """
+
+    __slots__ = ("keys", "places")
+
+    def __init__(self, keys: tuple[str, ...]) -> None:
+        self.keys = keys
+        self.places = {key: place for place, key in enumerate(keys)}
+        """Where each key stands: of one that is there twice the last counts."""
+
+
 class Attributes(Protocol):
     """A span's attributes, of which only those that are asked for are turned into Python's types."""
+
+    @property
+    def shape(self) -> Shape:
+        """The keys. Spans of the same keys mostly share one."""
+        ...
+
+    @property
+    def pairs(self) -> Sequence[bytes]:
+        """Each attribute as it came, key and value, in the order of `shape.keys`."""
+        ...
+
+    def at(self, place: int, /) -> Value:
+        """The value at a place of `shape.keys`."""
+        ...
 
     def __iter__(self) -> Iterator[str]: ...
 
@@ -324,10 +352,6 @@ class Attributes(Protocol):
     def __contains__(self, key: object, /) -> bool: ...
 
     def __getitem__(self, key: str, /) -> Value: ...
-
-    def values_of(self, keys: tuple[str, ...], /) -> tuple[Value, ...]:
-        """The values of keys that are there."""
-        ...
 
 
 class Events(Protocol):

@@ -16,6 +16,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from agentmark_server import otlp_json, wire
+from agentmark_server.attributes import Pairs, value_of
 from agentmark_server.model import Origin, Resource, SpanStatus, SpanView, Value
 
 TRACE_ID_BYTES: Final = 16
@@ -23,6 +24,8 @@ SPAN_ID_BYTES: Final = 8
 VALUE_BYTES: Final = 16 * 1024 * 1024
 """The largest single value that is kept whole."""
 
+_NO_TRACE: Final = bytes(TRACE_ID_BYTES)
+_NO_SPAN: Final = bytes(SPAN_ID_BYTES)
 _STATUS: Final[dict[int, SpanStatus]] = {Status.STATUS_CODE_OK: "ok", Status.STATUS_CODE_ERROR: "error"}
 
 
@@ -130,34 +133,37 @@ def view(span: RawSpan) -> SpanView | RejectedSpan:
     """The span opened for reading, or why it cannot be."""
     try:
         message = wire.Span.FromString(span.raw)
+        attributes = Pairs(message.attributes)
         resource, scope_name = _opened(span.origin)
     except DecodeError:
         return RejectedSpan("a span is not a readable protobuf message: truncated, or with text that is not UTF-8")
     fault = _fault(message)
     if fault:
         return RejectedSpan(fault)
+    status = message.status.code
     return SpanView(
-        trace_id=message.trace_id,
-        span_id=message.span_id,
-        parent_id=message.parent_span_id,
-        name=message.name,
-        start=message.start_time_unix_nano,
-        end=message.end_time_unix_nano,
-        status=_STATUS.get(message.status.code, "unset"),
-        attributes=MapAttributes(message.attributes),
-        events=Events(message.events),
-        resource=resource,
-        scope_name=scope_name,
+        message.trace_id,
+        message.span_id,
+        message.parent_span_id,
+        message.name,
+        message.start_time_unix_nano,
+        message.end_time_unix_nano,
+        _STATUS.get(status, "unset") if status else "unset",
+        attributes,
+        resource,
+        scope_name,
+        Events(message.events),
     )
 
 
 def _fault(message: Any) -> str | None:
     """What makes a span invalid, by https://opentelemetry.io/docs/specs/otel/trace/api/#spancontext."""
-    if len(message.trace_id) != TRACE_ID_BYTES or not any(message.trace_id):
+    trace_id, span_id, parent_id = message.trace_id, message.span_id, message.parent_span_id
+    if len(trace_id) != TRACE_ID_BYTES or trace_id == _NO_TRACE:
         return f"a span's trace id must be {TRACE_ID_BYTES} bytes and not all zero"
-    if len(message.span_id) != SPAN_ID_BYTES or not any(message.span_id):
+    if len(span_id) != SPAN_ID_BYTES or span_id == _NO_SPAN:
         return f"a span's id must be {SPAN_ID_BYTES} bytes and not all zero"
-    if len(message.parent_span_id) not in {0, SPAN_ID_BYTES}:
+    if parent_id and len(parent_id) != SPAN_ID_BYTES:
         return f"a span's parent id must be {SPAN_ID_BYTES} bytes or empty"
     return None
 
@@ -190,7 +196,10 @@ def _cut_value(value: AnyValue) -> None:
 
 def canonical(raw: bytes) -> bytes:
     """One encoding for all encodings of a span: fields in order, attributes sorted by key."""
-    encoded: bytes = wire.Span.FromString(raw).SerializeToString(deterministic=True)
+    try:
+        encoded: bytes = wire.SortedSpan.FromString(raw).SerializeToString(deterministic=True)
+    except DecodeError:  # text in it that is not UTF-8
+        return raw
     return encoded
 
 
@@ -200,35 +209,6 @@ def _opened(origin: Origin) -> tuple[Resource, str]:
     resource = wire.Resource.FromString(origin.resource)
     attributes = {key: value_of(value) for key, value in resource.attributes.items()}
     return Resource(attributes), wire.Scope.FromString(origin.scope).name
-
-
-class MapAttributes:
-    """Attributes in a protobuf map."""
-
-    __slots__ = ("_map",)
-
-    def __init__(self, message_map: Any) -> None:
-        self._map = message_map
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._map
-
-    def __getitem__(self, key: str) -> Value:
-        # protobuf's own lookup would add a missing key.
-        if key not in self._map:
-            raise KeyError(key)
-        return value_of(self._map[key])
-
-    def values_of(self, keys: tuple[str, ...]) -> tuple[Value, ...]:
-        """The values of keys that are there; most are text, which is had without asking for the type."""
-        items = [self._map[key] for key in keys]
-        return tuple([item.string_value or value_of(item) for item in items])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._map)
-
-    def __len__(self) -> int:
-        return len(self._map)
 
 
 class Events:
@@ -250,17 +230,3 @@ class Events:
             except DecodeError:
                 continue
             yield event.name, {pair.key: value_of(pair.value) for pair in event.attributes}
-
-
-def value_of(value: AnyValue) -> Value:
-    """An `AnyValue` in Python's types."""
-    match value.WhichOneof("value"):
-        case None:
-            return None
-        case "array_value":
-            return [value_of(item) for item in value.array_value.values]
-        case "kvlist_value":
-            return {item.key: value_of(item.value) for item in value.kvlist_value.values}
-        case scalar:
-            plain: Value = getattr(value, scalar)
-            return plain

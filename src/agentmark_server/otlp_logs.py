@@ -18,6 +18,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from agentmark_server import otlp
+from agentmark_server.attributes import value_of
 from agentmark_server.model import LOG_EVENT
 
 _OF_SPANS: Final = frozenset(
@@ -133,7 +134,7 @@ def _include_cache(span: Span) -> None:
 
 def _number(value: AnyValue) -> int:
     """A count, which Claude Code writes as a number or as text; 0 for what is none."""
-    given = otlp.value_of(value)
+    given = value_of(value)
     try:
         return min(max(0, int(given)), 2**53) if isinstance(given, str | int | float) else 0
     except (ValueError, OverflowError):
@@ -146,7 +147,7 @@ def _duration(record: LogRecord) -> int:
 
 
 def _text(record: LogRecord, key: str) -> str | None:
-    found = (otlp.value_of(pair.value) for pair in record.attributes if pair.key == key)
+    found = (value_of(pair.value) for pair in record.attributes if pair.key == key)
     value = next(found, None)
     return None if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 

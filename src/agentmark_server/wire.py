@@ -3,10 +3,9 @@
 The bytes on the wire are those of `opentelemetry/proto/trace/v1/trace.proto`. Two declarations differ, which
 protobuf's encoding allows (https://protobuf.dev/programming-guides/proto3/#backwards and #updating):
 
-- `repeated KeyValue attributes` is a `map<string, AnyValue>`, so that the wanted keys are looked up in C and
-  the others are never turned into Python objects;
-- messages inside lists (spans, resource, scope, events, links) are `bytes`, so that each span is kept as it
-  came, and one that cannot be read does not cost the others.
+- messages inside lists (spans, attributes, events, links) and resource and scope are `bytes`: each span is kept
+  as it came, one that cannot be read does not cost the others, and attributes that nobody asks for are never read;
+- `SortedSpan` has its attributes as a `map<string, AnyValue>`, which can be written in the order of its keys.
 """
 
 from typing import Any, Final
@@ -69,8 +68,7 @@ def _declare() -> descriptor_pb2.FileDescriptorProto:
         _field(2, "spans", _BYTES, repeated=True),
         _field(3, "schema_url", _STRING),
     )
-    span = _message(
-        "Span",
+    span_fields = (
         _field(1, "trace_id", _BYTES),
         _field(2, "span_id", _BYTES),
         _field(3, "trace_state", _STRING),
@@ -87,6 +85,7 @@ def _declare() -> descriptor_pb2.FileDescriptorProto:
         _field(15, "status", "." + trace_pb2.Status.DESCRIPTOR.full_name),
         _field(16, "flags", _Field.TYPE_FIXED32),
     )
+    span = _message("Span", *span_fields, _field(9, "attributes", _BYTES, repeated=True))
     return descriptor_pb2.FileDescriptorProto(
         name="agentmark/wire.proto",
         package=_PACKAGE,
@@ -96,7 +95,8 @@ def _declare() -> descriptor_pb2.FileDescriptorProto:
             request,
             resource_spans,
             scope_spans,
-            _with_attributes(9, span),
+            span,
+            _with_attributes(9, _message("SortedSpan", *span_fields)),
             _with_attributes(1, _message("Resource")),
             _with_attributes(3, _message("Scope", _field(1, "name", _STRING), _field(2, "version", _STRING))),
         ],
@@ -114,5 +114,6 @@ Request: Final = _class("Request")
 ResourceSpans: Final = _class("ResourceSpans")
 ScopeSpans: Final = _class("ScopeSpans")
 Span: Final = _class("Span")
+SortedSpan: Final = _class("SortedSpan")
 Resource: Final = _class("Resource")
 Scope: Final = _class("Scope")

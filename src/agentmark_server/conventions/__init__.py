@@ -1,11 +1,13 @@
 """Attributes of any ecosystem to the model: tables of rules, one dialect a file, and one walk over them.
 
 Programs write the same few sets of keys again and again, so what is to be read of a set of keys is planned once
-(`_plan`) and followed for every span that has it.
+(`_planned`) and followed for every span that has it. What many spans say alike is read once for all that say it in
+the same bytes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final
 
 import msgspec
@@ -30,6 +32,7 @@ from agentmark_server.model import (
     Resource,
     Role,
     SessionKey,
+    Shape,
     Span,
     SpanView,
     Usage,
@@ -48,8 +51,10 @@ _INDEXED: Final = (
     ("output", "assistant", "gen_ai.completion.", ".role", ".content"),
 )
 """Messages of which each has attributes of its own, with a number in their names."""
-_PLANNED_KEYS: Final = 256
-"""A span with more keys is read all the same, but its plan is not remembered."""
+_REMEMBERED: Final = 8192
+"""Plans, labels and surroundings remembered before all are dropped: bounds memory, not correctness."""
+_REMEMBERED_BYTES: Final = 4096
+"""What is said in more than that is read anew each time."""
 
 _PENDING: Final = "logfire.span_type"
 _PENDING_PARENT: Final = "logfire.pending_parent_id"
@@ -57,54 +62,81 @@ _PENDING_PARENT: Final = "logfire.pending_parent_id"
 Fields = dict[str, Any]
 
 
+Places = tuple[int, ...]
+Read = tuple[tuple[int, Rule], ...]
+"""Places of attributes, and how the value at each is read."""
+Pick = Callable[[Sequence[bytes]], tuple[bytes, ...]]
+"""Chooses certain attributes, as they came."""
+
+
+class _Labels(msgspec.Struct, frozen=True, gc=False):
+    """What many spans say alike: it is read once for all that say it in the same bytes."""
+
+    kind: tuple[Kind, Role] | None
+    provider: str | None
+    model: str | None
+    agent: str | None
+    trace_name: str | None
+
+
+_LABELS: Final = frozenset(_Labels.__struct_fields__)
+
+
 class _Plan(msgspec.Struct, frozen=True, eq=False):
     """What to read of a span with certain keys. One plan equals itself alone: it stands for its keys."""
 
-    keys: tuple[str, ...]
-    """Of what the span itself says: for each field the best key."""
-    rules: tuple[Rule, ...]
-    others: tuple[tuple[str, Rule], ...]
-    """Keys to ask where the best says nothing; the better first."""
-    context_keys: tuple[str, ...]
-    """Of its surroundings; the best first, with metadata of single attributes at the end."""
-    context_rules: tuple[Rule, ...]
-    metadata_names: tuple[str, ...]
-    indexed: tuple[tuple[str, str, tuple[str, ...]], ...]
-    """Fields that the messages of single attributes fill: the field, the role, and by turns the keys of role and
+    labels: Read
+    pick_labels: Pick
+    context: tuple[tuple[int, str, Rule], ...]
+    """Of its surroundings, with the key; the best first."""
+    metadata: tuple[tuple[int, str], ...]
+    """Metadata in attributes of their own: place and name."""
+    pick_context: Pick
+    own: Read
+    """What the span alone says: for each field the best key first, then those to ask where it says nothing."""
+    indexed: tuple[tuple[str, str, Places], ...]
+    """Fields that the messages of single attributes fill: the field, the role, and by turns the places of role and
     content, the newest first."""
+    pending: int | None
+    """Where a span of Logfire says that it only announces another."""
+    is_event: bool
+
+
+_known_labels: Final[dict[tuple[_Plan, tuple[bytes, ...]], _Labels]] = {}
+_known_contexts: Final[dict[tuple[_Plan, Resource, tuple[bytes, ...]], Context]] = {}
 
 
 def normalise(view: SpanView) -> Span:
     """What a span says, in the model's words. It depends on the span alone."""
     attributes = view.attributes
-    if _PENDING in attributes and attributes[_PENDING] == "pending_span" and view.parent_id:
+    plan = _planned(attributes.shape, view.scope_name)
+    if plan.pending is not None and view.parent_id and attributes.at(plan.pending) == "pending_span":
         view = _announced(view)
-    plan = _planned(tuple(attributes), view.scope_name)
+    labels = _labels(plan, attributes)
     found = _read(plan, attributes)
     if view.events and not ("input" in found and "output" in found):
         found = previews.of_events(view.events) | found
-    kind, role = found.get("kind") or _guessed(found)
-    if LOG_EVENT in attributes:
-        role = Role.EVENT
+    kind, role = labels.kind or _guessed(labels, found)
+    said = found.get
     return Span(
-        trace_id=view.trace_id,
-        span_id=view.span_id,
-        parent_id=view.parent_id,
-        name=view.name,
-        start=view.start,
-        end=view.end,
-        status=view.status,
-        kind=kind,
-        role=role,
-        usage=_usage(found),
-        provider=found.get("provider"),
-        model=found.get("model"),
-        response_id=found.get("response_id"),
-        agent=found.get("agent"),
-        trace_name=found.get("trace_name"),
-        input=found.get("input"),
-        output=found.get("output"),
-        context=_context(plan, view),
+        view.trace_id,
+        view.span_id,
+        view.parent_id,
+        view.name,
+        view.start,
+        view.end,
+        view.status,
+        kind,
+        Role.EVENT if plan.is_event else role,
+        _usage(found) if found else _NO_USAGE,
+        labels.provider,
+        labels.model,
+        said("response_id"),
+        labels.agent,
+        labels.trace_name,
+        said("input"),
+        said("output"),
+        _context(plan, view),
     )
 
 
@@ -121,36 +153,52 @@ def _announced(view: SpanView) -> SpanView:
     return msgspec.structs.replace(view, span_id=view.parent_id, parent_id=parent if known else b"", end=0)
 
 
-def _planned(keys: tuple[str, ...], scope: str) -> _Plan:
-    return _remembered_plan(keys, scope) if len(keys) <= _PLANNED_KEYS else _plan(keys, scope)
-
-
-def _plan(keys: tuple[str, ...], scope: str) -> _Plan:
+@lru_cache(maxsize=2048)
+def _planned(shape: Shape, scope: str) -> _Plan:
     by_framework = scope.startswith(general.SESSION_BY_FRAMEWORK)
-    known = [(key, _rule(key, by_framework)) for key in keys if key in _SPAN]
-    known.sort(key=lambda pair: (pair[1].rank, pair[0]))
-    own = [(key, rule) for key, rule in known if rule.field not in CONTEXT]
-    best = {rule.field: key for key, rule in reversed(own) if rule.field != SPREAD}
-    context = [(key, rule) for key, rule in known if rule.field in CONTEXT]
-    metadata = sorted(_metadata_names(keys))
+    places = shape.places
+    known = sorted((rule.rank, key, rule) for key in places if (rule := _rule(key, by_framework)))
+    context = tuple((places[key], key, rule) for _, key, rule in known if rule.field in CONTEXT)
+    labels = tuple((places[key], rule) for _, key, rule in known if rule.field in _LABELS)
+    own = tuple((places[key], rule) for _, key, rule in known if rule.field not in CONTEXT | _LABELS)
+    metadata = tuple((places[key], name) for key, name in sorted(_metadata_names(shape.keys)))
     return _Plan(
-        keys=tuple(best.values()),
-        rules=tuple(_rule(key, by_framework) for key in best.values()),
-        others=tuple((key, rule) for key, rule in own if best.get(rule.field) != key),
-        context_keys=tuple([key for key, _ in context] + [key for key, _ in metadata]),
-        context_rules=tuple(rule for _, rule in context),
-        metadata_names=tuple(name for _, name in metadata),
-        indexed=tuple(_indexed(frozenset(keys))),
+        labels=labels,
+        pick_labels=_picker([place for place, _ in labels]),
+        context=context,
+        metadata=metadata,
+        pick_context=_picker([place for place, *_ in context] + [place for place, _ in metadata]),
+        own=_best_first(own),
+        indexed=tuple(
+            (field, role, tuple([places[key] for key in keys]))
+            for field, role, keys in _indexed(frozenset(shape.keys))
+        ),
+        pending=places.get(_PENDING),
+        is_event=LOG_EVENT in places,
     )
 
 
-_remembered_plan = lru_cache(maxsize=2048)(_plan)
+def _picker(places: Sequence[int]) -> Pick:
+    """Chooses what stands at places; `itemgetter` gives no tuple for less than two."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda pairs: tuple([pairs[place] for place in places])
 
 
-def _rule(key: str, by_framework: bool) -> Rule:
+def _best_first(own: Read) -> Read:
+    """The best key of every field before all others; one that fills several fields comes after those of one."""
+    best: dict[str, tuple[int, Rule]] = {}
+    for place, rule in own:
+        if rule.field != SPREAD:
+            best.setdefault(rule.field, (place, rule))
+    first = tuple(best.values())
+    return first + tuple(pair for pair in own if pair not in first)
+
+
+def _rule(key: str, by_framework: bool) -> Rule | None:
     """The rule of a key, which means less where a framework's scope sets it."""
-    rule = _SPAN[key]
-    return Rule(FRAMEWORK_KEY, rule.read, rule.rank) if by_framework and key == "session.id" else rule
+    rule = _SPAN.get(key)
+    return Rule(FRAMEWORK_KEY, rule.read, rule.rank) if rule and by_framework and key == "session.id" else rule
 
 
 def _metadata_names(keys: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -174,32 +222,55 @@ def _indexed(keys: frozenset[str]) -> Iterator[tuple[str, str, tuple[str, ...]]]
             yield field, role, present
 
 
+def _labels(plan: _Plan, attributes: Attributes) -> _Labels:
+    encoded = plan.pick_labels(attributes.pairs)
+    labels = _known_labels.get((plan, encoded))
+    if labels is None:
+        found: Fields = dict.fromkeys(_Labels.__struct_fields__)
+        for place, rule in plan.labels:
+            if found[rule.field] is None:
+                found[rule.field] = rule.read(attributes.at(place))
+        labels = _Labels(**found)
+        _remember(_known_labels, (plan, encoded), encoded, labels)
+    return labels
+
+
+def _remember(remembered: dict[Any, Any], key: object, encoded: tuple[bytes, ...], said: object) -> None:
+    """Keep what was read of `encoded`, unless that is long."""
+    if sum(map(len, encoded)) <= _REMEMBERED_BYTES:
+        if len(remembered) >= _REMEMBERED:
+            remembered.clear()
+        remembered[key] = said
+
+
 def _read(plan: _Plan, attributes: Attributes) -> Fields:
     """The value of every field of the span itself, by the best attribute that says anything."""
     found: Fields = {}
-    for rule, value in zip(plan.rules, attributes.values_of(plan.keys), strict=True):
-        said = rule.read(value)
-        if said is not None:
-            found[rule.field] = said
-    for key, rule in plan.others:
+    for place, rule in plan.own:
         if rule.field not in found:
-            said = rule.read(attributes[key])
+            said = rule.read(attributes.at(place))
             if said is not None:
-                found = said | found if rule.field == SPREAD else found | {rule.field: said}
-    for field, role, keys in plan.indexed:
+                if rule.field == SPREAD:
+                    found = said | found
+                else:
+                    found[rule.field] = said
+    for field, role, places in plan.indexed:
         if field not in found:
-            values = attributes.values_of(keys)
+            values = [attributes.at(place) for place in places]
             said = previews.newest_of_indexed(role, zip(values[::2], values[1::2], strict=True))
             if said:
                 found[field] = said
     return found
 
 
-def _guessed(found: Fields) -> tuple[Kind, Role]:
+def _guessed(labels: _Labels, found: Fields) -> tuple[Kind, Role]:
     """What a span that does not say its kind is: something with a model and tokens has to do with a model."""
-    if "model" in found and ("input_tokens" in found or "output_tokens" in found):
+    if labels.model and ("input_tokens" in found or "output_tokens" in found):
         return Kind.LLM, Role.UNKNOWN
     return Kind.FUNCTION, Role.UNKNOWN
+
+
+_NO_USAGE: Final = Usage()
 
 
 def _usage(found: Fields) -> Usage:
@@ -218,27 +289,29 @@ def _usage(found: Fields) -> Usage:
 
 
 def _context(plan: _Plan, view: SpanView) -> Context:
-    values = view.attributes.values_of(plan.context_keys)
-    try:
-        return _remembered_context(plan, values, view.resource, view.scope_name)
-    except TypeError:  # a list among the values, which cannot be remembered by
-        return _read_context(plan, values, view.resource, view.scope_name)
+    encoded = plan.pick_context(view.attributes.pairs)
+    key = plan, view.resource, encoded
+    context = _known_contexts.get(key)
+    if context is None:
+        context = _read_context(plan, view)
+        _remember(_known_contexts, key, encoded, context)
+    return context
 
 
-def _read_context(plan: _Plan, values: tuple[Value, ...], resource: Resource, scope: str) -> Context:
-    """The surroundings that values of `plan.context_keys` tell of."""
-    found = dict(_read_resource(resource))
+def _read_context(plan: _Plan, view: SpanView) -> Context:
+    """The surroundings that a span and its resource tell of."""
+    found = dict(_read_resource(view.resource))
     keys = [found[FRAMEWORK_KEY]] if FRAMEWORK_KEY in found else []
     metadata: dict[str, Value] = {}
     own: Fields = {}
-    said = list(zip(plan.context_keys, plan.context_rules, values, strict=False))
+    said = [(key, rule, view.attributes.at(place)) for place, key, rule in plan.context]
     for key, rule, value in said:
         if rule.field == METADATA:
             metadata = rule.read(value) or {}
             said += _said_in_metadata(metadata)
         else:
             _add(own, keys, key, rule, value)
-    single = dict(zip(plan.metadata_names, values[len(plan.context_rules) :], strict=True))
+    single = {name: view.attributes.at(place) for place, name in plan.metadata}
     found |= own
     return Context(
         keys=tuple(sorted(keys)),
@@ -249,11 +322,8 @@ def _read_context(plan: _Plan, values: tuple[Value, ...], resource: Resource, sc
         service=found.get("service"),
         environment=found.get("environment"),
         release=found.get("release"),
-        scope=scope,
+        scope=view.scope_name,
     )
-
-
-_remembered_context = lru_cache(maxsize=8192)(_read_context)
 
 
 def _said_in_metadata(metadata: Mapping[str, Value]) -> list[tuple[str, Rule, Value]]:

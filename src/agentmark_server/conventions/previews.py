@@ -49,7 +49,7 @@ def newest(role: str) -> Reader:
     def read(value: Value) -> str | None:
         for unread in reversed(_unread_messages(value) or ()):
             if unread.role == role:
-                said = preview(_texts_of(parsed(bytes(unread.parts).decode())))
+                said = preview(_texts_of(msgspec.json.decode(unread.parts)))
                 if said:
                     return said
         for message in _newest_first(parsed(value), _DEPTH):
@@ -98,10 +98,11 @@ def _of_chat(shape: dict[str, Any], of_messages: Reader) -> str | None:
     names = ("",) if _role(shape) else _CHATS
     shape = {"": [shape]} if _role(shape) else shape
     for name in names:
-        inner = shape.get(name)
-        said: str | None = preview(inner) if isinstance(inner, str) else of_messages(inner)
-        if said:
-            return said
+        if name in shape:
+            inner = shape[name]
+            said: str | None = preview(inner) if isinstance(inner, str) else of_messages(inner)
+            if said:
+                return said
     return None
 
 
