@@ -11,6 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from agentmark_server import otlp, otlp_logs
 from agentmark_server.conventions import normalise
 from agentmark_server.model import Origin, ReceivedSpan, Span, SpanView
+from agentmark_server.packing import Share, pack
 from agentmark_server.pricing import Prices
 
 PROTOBUF: Final = "application/x-protobuf"
@@ -40,9 +41,9 @@ class SpanReader:
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """What one request brought: spans, and why others of it were left out."""
+    """What one request brought: spans, ready for the store, and why others of it were left out."""
 
-    spans: list[ReceivedSpan]
+    shares: list[Share]
     rejected: list[str]
 
 
@@ -76,14 +77,23 @@ class Body(msgspec.Struct, frozen=True):
 
 
 def decode(body: Body, limit: int, reader: SpanReader, signal: Signal = TRACES) -> Batch:
-    """A body to spans. Raises otlp.UnreadableError, otlp.TooLargeError (more than `limit` bytes)."""
+    """A body to shares. Raises otlp.UnreadableError, otlp.TooLargeError (more than `limit` bytes)."""
+    spans, rejected = read(body, limit, reader, signal)
+    return Batch(pack(spans, reader.canonical), rejected)
+
+
+def read(
+    body: Body, limit: int, reader: SpanReader, signal: Signal = TRACES
+) -> tuple[list[ReceivedSpan], list[str]]:
+    """A body to spans, and why others of it were left out. Raises as `decode`."""
     plain = otlp.decompress(body.content, body.encoding, limit)
     raws = (signal.of_json if body.content_type == JSON else signal.of_protobuf)(plain)
-    batch = Batch([], [])
+    spans: list[ReceivedSpan] = []
+    rejected: list[str] = []
     for raw in raws:
         view = raw if isinstance(raw, otlp.RejectedSpan) else otlp.view(raw)
         if isinstance(view, otlp.RejectedSpan):
-            batch.rejected.append(view.reason)
+            rejected.append(view.reason)
         elif isinstance(raw, otlp.RawSpan):
-            batch.spans.append(ReceivedSpan(reader.read(view), raw.raw, raw.origin, len(view.attributes)))
-    return batch
+            spans.append(ReceivedSpan(reader.read(view), raw.raw, raw.origin, len(view.attributes)))
+    return spans, rejected

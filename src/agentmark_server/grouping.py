@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from agentmark_server.model import Kind, Labels, Role, Said, Span, SpanStatus, Totals
+from agentmark_server.model import EARLIEST, LATEST, Kind, Labels, Role, Said, Span, SpanStatus, Totals
 
 _LEVELS_BETWEEN_COPIES: Final = 64
 _CALLS_BETWEEN_COPIES: Final = 16
@@ -28,10 +28,16 @@ class Part(msgspec.Struct, array_like=True, gc=False):
 
 
 class Grouped(msgspec.Struct):
-    """A trace, grouped: the owner of each span (by span id), and the share of each owner."""
+    """A trace, grouped."""
 
     owners: dict[bytes, str | None]
+    """The session that owns each span, by span id."""
+    counted: frozenset[bytes]
+    """Spans whose usage counts."""
+    joined: dict[bytes, Span]
+    """Spans that log records say more of, with that."""
     parts: dict[str | None, Part]
+    """The share of each owner."""
 
 
 class _Node(msgspec.Struct, gc=False, eq=False):
@@ -53,35 +59,42 @@ class _Node(msgspec.Struct, gc=False, eq=False):
     error_below: bool = False
 
 
-def group(spans: Sequence[Span]) -> Grouped:
+def group(spans: Iterable[Span]) -> Grouped:
     """Derive one trace from all of its spans, each there once. Without a span there are no parts."""
-    nodes = _top_down(_joined(spans))
-    if not nodes:
-        return Grouped({}, {})
+    in_time = sorted(spans, key=_order)
+    events = [span for span in in_time if span.role is Role.EVENT]
+    joined = _joined(in_time, events) if events else {}
+    if events:
+        in_time = [joined.get(span.span_id, span) for span in in_time if span.role is not Role.EVENT]
+    if not in_time:
+        return Grouped({}, frozenset(), {}, {})
+    nodes = _top_down(in_time)
     _keys_downwards(nodes)
     fallback = _fallback_key(nodes)
     owners = {node.span.span_id: node.nearest_key or fallback for node in nodes}
-    owners |= {event.span_id: owners.get(event.parent_id) for event in spans if event.role is Role.EVENT}
+    owners |= {event.span_id: owners.get(event.parent_id) for event in events}
     _find_mirrors(nodes)
     _count_upwards(nodes)
     name, status = _trace_name(nodes), nodes[0].span.status
     parts: dict[str | None, Part] = {}
-    for owner, members in _by_owner(nodes, owners).items():
-        labels = _labels([node.span for node in members], owner)
+    by_owner = _by_owner(nodes, owners)
+    for owner, members in by_owner.items():
+        own = in_time if len(by_owner) == 1 else [span for span in in_time if owners[span.span_id] == owner]
+        labels = _labels(own, owner)
         totals = _totals(members, labels, failed=status == "error")
         parts[owner] = Part(name, status, totals, labels)
-    return Grouped(owners, parts)
+    return Grouped(owners, frozenset([node.span.span_id for node in nodes if node.counts]), joined, parts)
 
 
-def _joined(spans: Sequence[Span]) -> Sequence[Span]:
-    """The spans, each with what log records tell of it; a record whose span has not come waits."""
-    if not any(span.role is Role.EVENT for span in spans):
-        return spans
-    joined = {span.span_id: span for span in spans if span.role is not Role.EVENT}
-    for event in sorted((span for span in spans if span.role is Role.EVENT), key=_order, reverse=True):
-        if event.parent_id in joined:
-            joined[event.parent_id] = _with_event(joined[event.parent_id], event)
-    return list(joined.values())
+def _joined(spans: Sequence[Span], events: Sequence[Span]) -> dict[bytes, Span]:
+    """The spans that log records belong to, with what those tell; a record whose span has not come waits."""
+    known = {span.span_id: span for span in spans if span.role is not Role.EVENT}
+    joined: dict[bytes, Span] = {}
+    for event in reversed(events):
+        span = joined.get(event.parent_id) or known.get(event.parent_id)
+        if span:
+            joined[span.span_id] = _with_event(span, event)
+    return joined
 
 
 def _with_event(span: Span, event: Span) -> Span:
@@ -105,12 +118,12 @@ def _order(span: Span) -> tuple[int, bytes]:
 
 
 def _top_down(spans: Sequence[Span]) -> list[_Node]:
-    """All spans, each behind its parent; the trace's root first.
+    """All spans, which come in order of time, each behind its parent; the trace's root first.
 
     The root is the earliest span without a parent, else the earliest whose parent has not come. In a cycle of
     parents the earliest span is taken for a top.
     """
-    nodes = {span.span_id: _Node(span) for span in sorted(spans, key=_order)}
+    nodes = {span.span_id: _Node(span) for span in spans}
     children: dict[bytes, list[_Node]] = {}
     tops: list[_Node] = []
     for node in nodes.values():
@@ -168,7 +181,10 @@ def _keys_downwards(nodes: Sequence[_Node]) -> None:
     """A span belongs to the nearest application key on itself or an ancestor."""
     for node in nodes:
         key = node.span.context.key(application=True)
-        node.nearest_key = key.value if key else node.parent.nearest_key if node.parent else None
+        if key:
+            node.nearest_key = key.value
+        elif node.parent:
+            node.nearest_key = node.parent.nearest_key
 
 
 def _fallback_key(nodes: Sequence[_Node]) -> str | None:
@@ -189,8 +205,9 @@ def _find_mirrors(nodes: Sequence[_Node]) -> None:
     model, response id and tokens. Alone a response id proves nothing: some servers give the same one again and
     again. Where one of the two does not state it, a copy has nothing between itself and the call.
     """
+    all_calls = [node for node in nodes if node.span.role is Role.CALL]
     beside: dict[tuple[int, object], list[_Node]] = {}
-    for node in sorted((node for node in nodes if node.span.role is Role.CALL), key=_outer_first):
+    for node in sorted(all_calls, key=_outer_first) if len(all_calls) > 1 else ():
         calls = beside.setdefault((id(node.parent), node.span.model), [])
         outer = _original_above(node) or _original_beside(node, calls)
         if outer:
@@ -256,10 +273,10 @@ def _count_upwards(nodes: Sequence[_Node]) -> None:
 
 
 def _by_owner(nodes: Sequence[_Node], owners: dict[bytes, str | None]) -> dict[str | None, list[_Node]]:
-    members: dict[str | None, list[_Node]] = {}
+    members: dict[str | None, list[_Node]] = {owner: [] for owner in owners.values()}
     for node in nodes:
-        members.setdefault(owners[node.span.span_id], []).append(node)
-    return members
+        members[owners[node.span.span_id]].append(node)
+    return {owner: owned for owner, owned in members.items() if owned}
 
 
 def _trace_name(nodes: Sequence[_Node]) -> str:
@@ -305,31 +322,32 @@ def _cost(node: _Node) -> int | None:
 
 
 def _labels(spans: Sequence[Span], owner: str | None) -> Labels:
-    contexts = {span.context for span in spans}
-    starts = [start for span in spans if (start := span.counted_start) is not None]
-    ends = [end for span in spans if (end := span.counted_end) is not None]
+    """What the spans of one owner, in order of time, say."""
+    # Spans of a trace mostly share their surroundings: the first and the last span of each will do.
+    first = {id(span.context): span for span in reversed(spans)}
+    last = {id(span.context): span for span in spans}
+    contexts = [span.context for span in first.values()]
+    known = [span for span in spans if EARLIEST <= span.start < LATEST]
+    ends = [span.counted_end for span in spans if EARLIEST <= span.end < LATEST]
+    talk = [span for span in spans if span.kind is not Kind.TOOL]
     return Labels(
-        start=min(starts, default=None),
+        start=known[0].start if known else None,
         end=max(ends, default=None),
-        running_since=max((s.start for s in spans if s.end == 0 and s.counted_start is not None), default=None),
-        name=max(_said(spans, "session_name"), default=None),
-        user=min(_said(spans, "user_id"), default=None),
-        input=min((_at_start(s, s.input) for s in spans if s.input and s.kind is not Kind.TOOL), default=None),
-        output=max((_at_end(s, s.output) for s in spans if s.output and s.kind is not Kind.TOOL), default=None),
-        users=frozenset(c.user_id for c in contexts if c.user_id),
-        models=frozenset(span.model for span in spans if span.model),
-        agents=frozenset(span.agent for span in spans if span.agent),
-        services=frozenset(c.service for c in contexts if c.service),
-        environments=frozenset(c.environment for c in contexts if c.environment),
-        releases=frozenset(c.release for c in contexts if c.release),
-        tags=frozenset(tag for c in contexts for tag in c.tags),
-        metadata=_metadata(spans),
-        other_keys=frozenset(key.value for c in contexts for key in c.keys if key.value != owner),
+        running_since=max([span.start for span in known if span.end == 0], default=None),
+        name=max([_at_start(s, name) for s in last.values() if (name := s.context.session_name)], default=None),
+        user=min([_at_start(s, user) for s in first.values() if (user := s.context.user_id)], default=None),
+        input=next((_at_start(span, span.input) for span in talk if span.input), None),
+        output=max([_at_end(span, span.output) for span in talk if span.output], default=None),
+        users=frozenset([c.user_id for c in contexts if c.user_id]),
+        models=frozenset([span.model for span in spans if span.model]),
+        agents=frozenset([span.agent for span in spans if span.agent]),
+        services=frozenset([c.service for c in contexts if c.service]),
+        environments=frozenset([c.environment for c in contexts if c.environment]),
+        releases=frozenset([c.release for c in contexts if c.release]),
+        tags=frozenset([tag for c in contexts for tag in c.tags]),
+        metadata=_metadata(last.values()),
+        other_keys=frozenset([key.value for c in contexts for key in c.keys if key.value != owner]),
     )
-
-
-def _said(spans: Sequence[Span], field: str) -> list[Said]:
-    return [_at_start(span, value) for span in spans if (value := getattr(span.context, field))]
 
 
 def _at_start(span: Span, value: str) -> Said:
@@ -340,7 +358,7 @@ def _at_end(span: Span, value: str) -> Said:
     return span.end, span.trace_id, span.span_id, value
 
 
-def _metadata(spans: Sequence[Span]) -> dict[str, Said]:
+def _metadata(spans: Iterable[Span]) -> dict[str, Said]:
     latest: dict[str, Said] = {}
     for span in spans:
         for key, value in span.context.metadata:

@@ -170,10 +170,10 @@ class _Taker:
     async def _store(self, body: Body, signal: Signal, take: Callable[[int], None]) -> list[str]:
         """Why items of the body were not taken; the others are durable now."""
         batch = await self._decoders.decode(body, signal)
-        if not batch.spans:
+        if not batch.shares:
             return batch.rejected
         take(_size(batch))
-        refused = await asyncio.wrap_future(self._writer.submit(LOCAL_APP, batch.spans))
+        refused = await asyncio.wrap_future(self._writer.submit(LOCAL_APP, batch.shares))
         return batch.rejected + ["the session or trace was deleted after the span started"] * refused
 
 
@@ -190,7 +190,7 @@ async def _read(request: Request, limit: int, take: Callable[[int], None]) -> by
 
 
 def _size(batch: Batch) -> int:
-    return sum(len(received.raw) for received in batch.spans)
+    return sum(share.size for share in batch.shares)
 
 
 def _statuses() -> Iterator[tuple[HTTPStatus, str]]:

@@ -81,7 +81,10 @@ class Context(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def key(self, *, application: bool) -> SessionKey | None:
         """The best key of one kind."""
-        return next((key for key in self.keys if key.application is application), None)
+        for key in self.keys:
+            if key.application is application:
+                return key
+        return None
 
 
 class Usage(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -127,16 +130,9 @@ class Span(msgspec.Struct, frozen=True, array_like=True, gc=False):
     context: Context = Context()
 
     @property
-    def counted_start(self) -> int | None:
-        """The start, unless a broken clock gave it."""
-        return self.start if EARLIEST <= self.start < LATEST else None
-
-    @property
-    def counted_end(self) -> int | None:
-        """The end, never before the start; None while the span runs, or when a broken clock gave it."""
-        if not EARLIEST <= self.end < LATEST:
-            return None
-        return max(self.end, self.start) if self.counted_start is not None else self.end
+    def counted_end(self) -> int:
+        """The end of a span of which the clock is not broken: never before a start that is not broken either."""
+        return self.start if self.end < self.start < LATEST else self.end
 
 
 PREVIEW: Final = 160

@@ -5,7 +5,7 @@ What cannot be read as a whole raises `UnreadableError`; a span that cannot be r
 
 import hashlib
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, Final
 
@@ -133,7 +133,7 @@ def view(span: RawSpan) -> SpanView | RejectedSpan:
     """The span opened for reading, or why it cannot be."""
     try:
         message = wire.Span.FromString(span.raw)
-        attributes = Pairs(message.attributes)
+        attributes = Pairs(list(message.attributes))
         resource, scope_name = _opened(span.origin)
     except DecodeError:
         return RejectedSpan("a span is not a readable protobuf message: truncated, or with text that is not UTF-8")
@@ -152,7 +152,7 @@ def view(span: RawSpan) -> SpanView | RejectedSpan:
         attributes,
         resource,
         scope_name,
-        Events(message.events),
+        Events(message),
     )
 
 
@@ -214,17 +214,17 @@ def _opened(origin: Origin) -> tuple[Resource, str]:
 class Events:
     """Events as they came, opened when they are asked for."""
 
-    __slots__ = ("_raws",)
+    __slots__ = ("_span",)
 
-    def __init__(self, raws: Sequence[bytes]) -> None:
-        self._raws = raws
+    def __init__(self, span: Any) -> None:
+        self._span = span
 
     def __len__(self) -> int:
-        return len(self._raws)
+        return len(self._span.events)
 
     def __iter__(self) -> Iterator[tuple[str, dict[str, Value]]]:
         """The name of each, and its attributes; one that cannot be read is left out."""
-        for raw in self._raws:
+        for raw in self._span.events:
             try:
                 event = Span.Event.FromString(raw)
             except DecodeError:

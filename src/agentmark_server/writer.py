@@ -1,12 +1,13 @@
 """What comes from many requests goes to the store in few commits."""
 
+from collections.abc import Set
 from concurrent.futures import Future
 from queue import SimpleQueue
 from threading import Thread
 
 import msgspec
 
-from agentmark_server.model import ReceivedSpan
+from agentmark_server.packing import Share
 from agentmark_server.store import Store
 
 
@@ -14,7 +15,7 @@ class _Waiting(msgspec.Struct):
     """A batch on its way to the store. The result is how many of its spans were refused."""
 
     app: str
-    spans: list[ReceivedSpan]
+    shares: list[Share]
     done: "Future[int]"
 
 
@@ -35,9 +36,9 @@ class Writer:
         self._queue.put(None)
         self._thread.join()
 
-    def submit(self, app: str, spans: list[ReceivedSpan]) -> "Future[int]":
+    def submit(self, app: str, shares: list[Share]) -> "Future[int]":
         """Queue spans; done when they are durable."""
-        waiting = _Waiting(app, spans, Future())
+        waiting = _Waiting(app, shares, Future())
         self._queue.put(waiting)
         return waiting.done
 
@@ -55,17 +56,14 @@ class Writer:
             self._append(app, [waiting for waiting in taken if waiting.app == app])
 
     def _append(self, app: str, taken: list[_Waiting]) -> None:
-        spans = [span for waiting in taken for span in waiting.spans]
+        shares = [share for waiting in taken for share in waiting.shares]
         try:
-            refused = self._store.append(app, spans).refused
+            refused = self._store.append(app, shares).refused
         except Exception as error:  # noqa: BLE001  # whatever it was, those who wait must hear it
             self._failed(app, taken, error)
             return
-        first = 0
         for waiting in taken:
-            places = range(first, first + len(waiting.spans))
-            first = places.stop
-            waiting.done.set_result(sum(place in places for place in refused))
+            waiting.done.set_result(sum(_count(share, refused) for share in waiting.shares) if refused else 0)
 
     def _failed(self, app: str, taken: list[_Waiting], error: Exception) -> None:
         """What one batch broke must not cost the others: each is tried alone."""
@@ -74,3 +72,8 @@ class Writer:
             return
         for waiting in taken:
             self._append(app, [waiting])
+
+
+def _count(share: Share, refused: Set[tuple[bytes, bytes]]) -> int:
+    """How many spans of a share are among those that were refused."""
+    return sum((share.trace_id, span_id) in refused for span_id in share.span_ids)

@@ -81,7 +81,7 @@ class Recorded:
                 body = decoding.Body(json.dumps(request).encode(), decoding.JSON)
                 batch = decoding.decode(body, LIMIT, reader, signal)
                 assert not batch.rejected
-                store.append(APP, batch.spans)
+                store.append(APP, batch.shares)
         self.sessions: dict[str, Session] = {
             session.id: session for session in store.list_sessions(APP, SessionQuery(), ALL).items
         }

@@ -14,6 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from agentmark_server import decoding
 from agentmark_server.decoding import SpanReader
 from agentmark_server.model import Labels, ReceivedSpan, Session, SessionQuery, Slice, Totals, Trace
+from agentmark_server.packing import Share, pack
 from agentmark_server.store import SpanReader as Reader
 from agentmark_server.store import Store, open_store
 from support.oracle import Sent, sessions_of
@@ -65,15 +66,27 @@ def temporary(engine: Engine) -> Iterator[Store]:
             store.close()
 
 
-def received(*spans: Span, **options: Any) -> list[ReceivedSpan]:
+def received(*spans: Span, **options: Any) -> list[Share]:
     """Spans as they reach a store, through the same decoding as in the product."""
     return decoded(request_of(*spans, **options).SerializeToString())
 
 
-def decoded(body: bytes, content_type: str = decoding.PROTOBUF) -> list[ReceivedSpan]:
+def opened(*spans: Span, **options: Any) -> list[ReceivedSpan]:
+    """The same, not yet packed."""
+    body = decoding.Body(request_of(*spans, **options).SerializeToString(), decoding.PROTOBUF)
+    read, rejected = decoding.read(body, LIMIT, SpanReader())
+    assert not rejected
+    return read
+
+
+def packed(spans: Sequence[ReceivedSpan]) -> list[Share]:
+    return pack(spans, SpanReader().canonical)
+
+
+def decoded(body: bytes, content_type: str = decoding.PROTOBUF) -> list[Share]:
     batch = decoding.decode(decoding.Body(body, content_type), LIMIT, SpanReader())
     assert not batch.rejected
-    return batch.spans
+    return batch.shares
 
 
 def ids(store: Store, app: str = APP, **query: tuple[str, ...]) -> list[str]:
@@ -126,7 +139,7 @@ def _summary(totals: Totals, labels: Labels) -> dict[str, Any]:
     }
 
 
-def append_all(store: Store, batches: Sequence[Sequence[ReceivedSpan]], app: str = APP) -> None:
+def append_all(store: Store, batches: Sequence[Sequence[Share]], app: str = APP) -> None:
     for batch in batches:
         assert not store.append(app, batch).refused
 

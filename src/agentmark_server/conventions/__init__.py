@@ -114,7 +114,7 @@ def normalise(view: SpanView) -> Span:
         view = _announced(view)
     labels = _labels(plan, attributes)
     found = _read(plan, attributes)
-    if view.events and not ("input" in found and "output" in found):
+    if not ("input" in found and "output" in found) and view.events:
         found = previews.of_events(view.events) | found
     kind, role = labels.kind or _guessed(labels, found)
     said = found.get

@@ -9,7 +9,8 @@ from typing import Protocol
 
 import msgspec
 
-from agentmark_server.model import Origin, Page, ReceivedSpan, Session, SessionQuery, Slice, Span, Trace
+from agentmark_server.model import Origin, Page, Session, SessionQuery, Slice, Span, Trace
+from agentmark_server.packing import Share
 
 
 class StoreError(Exception):
@@ -33,10 +34,10 @@ class SpanReader(Protocol):
 
 
 class Appended(msgspec.Struct, frozen=True):
-    """What `append` did: which sessions it changed, and which spans (places in the batch) it refused."""
+    """What `append` did: which sessions it changed, and which spans (trace id, span id) it refused."""
 
     session_ids: frozenset[str] = frozenset()
-    refused: frozenset[int] = frozenset()
+    refused: frozenset[tuple[bytes, bytes]] = frozenset()
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -89,8 +90,8 @@ class Store(Protocol):
     that it joins. Methods may be called from any thread; writers wait for each other.
     """
 
-    def append(self, app: str, spans: Sequence[ReceivedSpan]) -> Appended:
-        """Take spans: facts only; what is derived from them is the store's own business.
+    def append(self, app: str, shares: Sequence[Share]) -> Appended:
+        """Take spans, made ready by `packing.pack`: facts only; what is derived is the store's own business.
 
         The same span may come any number of times, also within one call. A span of a forgotten session or
         trace that started before it was forgotten is refused.

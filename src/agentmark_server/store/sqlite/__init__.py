@@ -8,7 +8,8 @@ from typing import Final
 
 import apsw
 
-from agentmark_server.model import Page, ReceivedSpan, Session, SessionQuery, Slice, Trace
+from agentmark_server.model import Page, Session, SessionQuery, Slice, Trace
+from agentmark_server.packing import Share
 from agentmark_server.store import (
     Appended,
     BadCursorError,
@@ -21,7 +22,7 @@ from agentmark_server.store import (
 from agentmark_server.store.sqlite import questions
 from agentmark_server.store.sqlite.database import Database
 from agentmark_server.store.sqlite.forgotten import Forgotten
-from agentmark_server.store.sqlite.rows import Rows
+from agentmark_server.store.sqlite.interned import Interned
 from agentmark_server.store.sqlite.statements import SQL, one, rows
 from agentmark_server.store.sqlite.writing import Write
 
@@ -36,29 +37,29 @@ class SqliteStore:
         self._database = Database(path)
         self._reader = reader
         with self._database.writing() as connection:
-            self._rows = Rows(connection)
+            self._interned = Interned(connection)
             self._forgotten = Forgotten(connection)
             self._stale = {name for (name,) in rows(connection, "apps_with_stale_traces")}
             """Apps with large traces that have to be grouped before a question is answered."""
 
     def _undone(self) -> None:
         """After a write that is as if it had not been: what is remembered of it may not be there."""
-        self._rows.clear()
+        self._interned.clear()
         self._forgotten.reload()
 
     def _writer(self, connection: apsw.Connection, app: int) -> Write:
-        return Write(connection, self._rows, self._forgotten, self._reader, app)
+        return Write(connection, self._interned, self._forgotten, self._reader, app)
 
     @contextmanager
     def _write(self, app: str) -> Iterator[Write]:
         with self._database.writing(undone=self._undone) as connection:
-            self._rows.bound()
+            self._interned.bound()
             yield self._writer(connection, _app(connection, app) or one(connection, "add_app", app))
 
-    def append(self, app: str, spans: Sequence[ReceivedSpan]) -> Appended:
+    def append(self, app: str, shares: Sequence[Share]) -> Appended:
         """See `Store.append`."""
         with self._write(app) as write:
-            refused = write.put(spans)
+            refused = write.put(shares)
             changed = write.finish()
             if write.left_stale:
                 self._stale.add(app)
@@ -85,13 +86,13 @@ class SqliteStore:
             else:
                 gone = write.forget_trace(selector.trace_id, at)
             write.finish()
-            write.delete_unused()
+            self._interned.delete_unused()
         return gone
 
     def rebuild(self, progress: Callable[[int, int], None] | None = None) -> int:
         """See `Store.rebuild`."""
         with self._database.writing(undone=self._undone) as connection:
-            self._rows.clear()
+            self._interned.clear()
             total = one(connection, "count_all_spans")
             one(connection, "note_sessions")
             connection.execute(SQL["clear_derived"])

@@ -3,6 +3,7 @@
 import apsw
 
 from agentmark_server.model import Span
+from agentmark_server.packing import Share
 from agentmark_server.store.sqlite.statements import one, rows
 
 
@@ -27,10 +28,24 @@ class Forgotten:
             (app, trace_id, span_id): at
             for app, trace_id, span_id, at in rows(self._connection, "forgotten_spans")
         }
+        self._cut = {(app, trace_id) for app, trace_id, _ in self._spans}
+        """Traces of which single spans were deleted."""
 
     def sessions(self, app: int) -> dict[str, int]:
         """When each deleted session of an app was deleted (nanoseconds since 1970)."""
         return self._sessions.get(app, {})
+
+    def any(self, app: int) -> bool:
+        """Whether anything of an app was deleted."""
+        return bool(self._traces or self._spans or self._sessions.get(app))
+
+    def may_have(self, app: int, share: Share) -> bool:
+        """Whether spans of a share may have been deleted, themselves or with their session."""
+        return self.any(app) and (
+            (app, share.trace_id) in self._traces
+            or (app, share.trace_id) in self._cut
+            or not self.sessions(app).keys().isdisjoint(share.keys())
+        )
 
     def has(self, app: int, span: Span) -> bool:
         """Whether a span was deleted with its trace, or by itself."""
@@ -54,3 +69,4 @@ class Forgotten:
         """Remember a span as deleted from a trace that others have spans of."""
         one(self._connection, "forget_span", app, trace_id, span_id, at)
         self._spans[app, trace_id, span_id] = at
+        self._cut.add((app, trace_id))

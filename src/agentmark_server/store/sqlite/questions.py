@@ -2,19 +2,22 @@
 
 import base64
 import binascii
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import apsw
 import msgspec
 
 from agentmark_server.grouping import Part
-from agentmark_server.model import Page, Session, SessionQuery, Slice, Trace
+from agentmark_server.model import Page, Session, SessionQuery, Slice, Totals, Trace
 from agentmark_server.store import BadCursorError
+from agentmark_server.store.sqlite.chunks import NUMBER_BITS, ids_of
 from agentmark_server.store.sqlite.statements import Row, one, rows
-from agentmark_server.store.sqlite.writing import decode_labels, decode_totals
+from agentmark_server.store.sqlite.writing import decode_labels
 
 _Integer = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 """What SQLite can keep: a cursor may have been tampered with."""
+
+_TOTALS: Final = ", ".join(Totals.__struct_fields__)
 
 
 class Where:
@@ -43,7 +46,7 @@ def list_sessions(connection: apsw.Connection, app: int | None, query: SessionQu
             where.add('"end" IS NULL AND session_id > ?', session_id)
         else:
             where.add('"end" < ? OR ("end" = ? AND session_id > ?) OR "end" IS NULL', end, end, session_id)
-    sql = f"""SELECT session_id, totals, labels FROM session WHERE {where}
+    sql = f"""SELECT session_id, labels, {_TOTALS} FROM session WHERE {where}
         ORDER BY "end" DESC, session_id LIMIT ? OFFSET ?"""  # noqa: S608  # `where` holds no values
     found = _rows(connection, sql, where, part)
     sessions = [_session(row) for row in found[: part.limit]]
@@ -76,7 +79,7 @@ def list_session_traces(connection: apsw.Connection, app: int | None, session_id
     total = _count(connection, "part", where)
     if part.cursor is not None:
         where.add("(start, trace_id) > (?, ?)", *_opened(part.cursor, tuple[_Integer, bytes]))
-    sql = f"""SELECT trace, trace_id, start, content FROM part WHERE {where}
+    sql = f"""SELECT id >> {NUMBER_BITS}, trace_id, start, content FROM part WHERE {where}
         ORDER BY start, trace_id LIMIT ? OFFSET ?"""  # noqa: S608  # `where` holds no values
     found = _rows(connection, sql, where, part)
     traces = [_trace(connection, row) for row in found[: part.limit]]
@@ -96,14 +99,14 @@ def _rows(connection: apsw.Connection, sql: str, where: Where, part: Slice) -> l
 
 
 def _session(row: Row) -> Session:
-    session_id, totals, labels = row
-    return Session(session_id, decode_totals(totals), decode_labels(labels))
+    session_id, labels, *totals = row
+    return Session(session_id, Totals(*totals), decode_labels(labels))
 
 
 def _trace(connection: apsw.Connection, row: Row) -> Trace:
     trace, trace_id, _, content = row
     part = msgspec.msgpack.decode(content, type=Part)
-    session_ids = tuple(id_ for (id_,) in rows(connection, "sessions_of_trace", trace))
+    session_ids = tuple(id_ for (id_,) in rows(connection, "sessions_of_trace", *ids_of(trace)))
     return Trace(trace_id, part.name, part.status, part.totals, part.labels, session_ids)
 
 

@@ -10,14 +10,22 @@ SELECT id FROM app WHERE name = ?;
 -- name: add_app
 INSERT INTO app (name) VALUES (?) RETURNING id;
 
+-- name: next_ids
+-- The first free numbers of traces and sessions.
+SELECT coalesce((SELECT max(id) FROM trace), 0) + 1, coalesce((SELECT max(id) FROM session), 0) + 1;
+
 -- name: find_trace
-SELECT id, chunks, spans, fresh FROM trace WHERE app = ? AND trace_id = ?;
+SELECT id, next, spans, fresh FROM trace WHERE app = ? AND trace_id = ?;
 
 -- name: add_trace
-INSERT INTO trace (app, trace_id, chunks, spans) VALUES (?, ?, 1, ?) RETURNING id;
+INSERT INTO trace (id, app, trace_id, next, spans, fresh) VALUES (?, ?, ?, ?, ?, ?);
 
 -- name: count_trace
-UPDATE trace SET chunks = ?, spans = ?, fresh = ? WHERE id = ?;
+UPDATE trace SET next = ?, spans = ?, fresh = ? WHERE id = ?;
+
+-- name: count_trace_anew
+-- After it was grouped.
+UPDATE trace SET spans = ?, fresh = 0 WHERE id = ?;
 
 -- name: mark_stale
 INSERT OR IGNORE INTO stale_trace (trace, app) VALUES (?, ?);
@@ -41,54 +49,76 @@ DELETE FROM trace WHERE id = ?;
 SELECT id FROM origin WHERE content = ?;
 
 -- name: add_origin
-INSERT INTO origin (content) VALUES (?) RETURNING id;
+INSERT INTO origin (content, uses) VALUES (?, 0) RETURNING id;
 
 -- name: origin
 SELECT content FROM origin WHERE id = ?;
 
--- name: find_context
-SELECT id FROM context WHERE content = ?;
+-- name: use_origin
+UPDATE origin SET uses = uses + ? WHERE id = ?;
 
--- name: add_context
-INSERT INTO context (content) VALUES (?) RETURNING id;
+-- name: delete_unused_origins
+DELETE FROM origin WHERE uses = 0;
 
--- name: context
-SELECT content FROM context WHERE id = ?;
+-- name: find_term
+SELECT id FROM term WHERE text = ?;
+
+-- name: add_term
+INSERT INTO term (text, uses) VALUES (?, 0) RETURNING id;
+
+-- name: use_term
+UPDATE term SET uses = uses + ? WHERE id = ?;
+
+-- name: delete_unused_terms
+DELETE FROM term WHERE uses = 0;
 
 -- name: put_chunk
-INSERT INTO chunk (id, content) VALUES (?, ?);
+INSERT INTO chunk (id, origins, facts, contents) VALUES (?, ?, ?, ?);
+
+-- name: put_facts
+UPDATE chunk SET facts = ? WHERE id = ?;
+
+-- name: facts_of_trace
+-- All chunks of a trace lie between two ids.
+SELECT id, facts FROM chunk WHERE id >= ? AND id < ? ORDER BY id;
+
+-- name: chunk_heads_of_trace
+SELECT id FROM chunk WHERE id >= ? AND id < ? ORDER BY id;
 
 -- name: chunk
-SELECT content FROM chunk WHERE id = ?;
+SELECT id, origins, facts, contents FROM chunk WHERE id = ?;
+
+-- name: chunk_of_span
+-- The chunk that holds the span of a number.
+SELECT id, origins, facts, contents FROM chunk WHERE id <= ? ORDER BY id DESC LIMIT 1;
 
 -- name: delete_chunks
--- All chunks of a trace: they lie between two ids.
 DELETE FROM chunk WHERE id >= ? AND id < ?;
 
--- name: spans_of_trace
--- In the order of the columns that rows.py reads.
-SELECT span_id, parent_id, name, start, "end", status, kind, role, input_tokens, output_tokens, cached_tokens,
-  cache_write_tokens, reasoning_tokens, cost, cost_stated, provider, model, response_id, agent, trace_name, input,
-  output, context, origin, chunk, place, attribute_count
-FROM span WHERE trace = ?;
+-- name: version_of_span
+SELECT number, "end", attribute_count FROM span WHERE trace = ? AND span_id = ?;
 
--- name: span_of_trace
--- One of `spans_of_trace`.
-SELECT span_id, parent_id, name, start, "end", status, kind, role, input_tokens, output_tokens, cached_tokens,
-  cache_write_tokens, reasoning_tokens, cost, cost_stated, provider, model, response_id, agent, trace_name, input,
-  output, context, origin, chunk, place, attribute_count
-FROM span WHERE trace = ? AND span_id = ?;
-
--- name: kept_of_trace
-SELECT origin, chunk, place, attribute_count FROM span WHERE trace = ?;
+-- name: numbers_of_trace
+SELECT span_id, number FROM span WHERE trace = ?;
 
 -- name: put_span
-INSERT OR REPLACE INTO span VALUES (
-  ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
-);
+INSERT OR REPLACE INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
--- name: delete_span
-DELETE FROM span WHERE trace = ? AND span_id = ?;
+-- name: grouped_of_trace
+-- What grouping said of the spans of a trace.
+SELECT span_id, session, counted FROM span WHERE trace = ?;
+
+-- name: regroup_span
+UPDATE span SET session = ?, counted = ? WHERE trace = ? AND span_id = ?;
+
+-- name: terms_of_trace
+SELECT name, provider, model, agent, service, scope, user FROM span WHERE trace = ?;
+
+-- name: terms_of_span
+SELECT name, provider, model, agent, service, scope, user FROM span WHERE trace = ? AND span_id = ?;
+
+-- name: delete_spans
+DELETE FROM span WHERE trace = ?;
 
 -- name: count_spans
 SELECT count(*) FROM span JOIN trace ON trace.id = span.trace JOIN app ON app.id = trace.app WHERE app.name = ?;
@@ -97,37 +127,52 @@ SELECT count(*) FROM span JOIN trace ON trace.id = span.trace JOIN app ON app.id
 SELECT count(*) FROM span;
 
 -- name: parts_of_trace
-SELECT session, content FROM part WHERE trace = ?;
+SELECT id, session, content FROM part WHERE id >= ? AND id < ?;
 
 -- name: parts_of_session
 SELECT content FROM part WHERE session = ?;
 
 -- name: traces_of_session
-SELECT trace, trace_id FROM part WHERE session = ?;
+SELECT id >> 32, trace_id FROM part WHERE session = ?;
 
 -- name: put_part
-INSERT OR REPLACE INTO part (trace, session, trace_id, start, content) VALUES (?, ?, ?, ?, ?);
+INSERT OR REPLACE INTO part (id, session, trace_id, start, content) VALUES (?, ?, ?, ?, ?);
 
 -- name: delete_part
-DELETE FROM part WHERE trace = ? AND session = ?;
+DELETE FROM part WHERE id = ?;
 
 -- name: sessions_of_trace
 -- The ids of all sessions that own a span of a trace.
 SELECT session.session_id FROM part JOIN session ON session.id = part.session
-WHERE part.trace = ? ORDER BY session.session_id;
+WHERE part.id >= ? AND part.id < ? ORDER BY session.session_id;
 
 -- name: find_session
 SELECT id FROM session WHERE app = ? AND session_id = ?;
 
--- name: add_session
--- An empty one: whoever adds it fills it in the same write.
-INSERT INTO session (app, session_id, changed, totals, labels) VALUES (?, ?, 0, x'', x'') RETURNING id;
-
 -- name: session_state
-SELECT session_id, totals, labels FROM session WHERE id = ?;
+SELECT session_id, labels, trace_count, failed_trace_count, timed_trace_count, duration, span_count,
+  call_count, error_count, input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, priced_calls,
+  unpriced_calls, unmetered_calls, unaccounted_tokens
+FROM session WHERE id = ?;
 
 -- name: put_session
-UPDATE session SET name = ?, "end" = ?, changed = ?, totals = ?, labels = ? WHERE id = ?;
+-- Only what changes is written into the indexes.
+INSERT INTO session (
+  id, app, session_id, name, start, "end", changed, labels, trace_count, failed_trace_count,
+  timed_trace_count, duration, span_count, call_count, error_count, input_tokens, output_tokens,
+  cached_tokens, reasoning_tokens, cost, priced_calls, unpriced_calls, unmetered_calls, unaccounted_tokens
+) VALUES (
+  ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+) ON CONFLICT (id) DO UPDATE SET
+  name = excluded.name, start = excluded.start, "end" = excluded."end", changed = excluded.changed,
+  labels = excluded.labels, trace_count = excluded.trace_count,
+  failed_trace_count = excluded.failed_trace_count, timed_trace_count = excluded.timed_trace_count,
+  duration = excluded.duration, span_count = excluded.span_count, call_count = excluded.call_count,
+  error_count = excluded.error_count, input_tokens = excluded.input_tokens,
+  output_tokens = excluded.output_tokens, cached_tokens = excluded.cached_tokens,
+  reasoning_tokens = excluded.reasoning_tokens, cost = excluded.cost, priced_calls = excluded.priced_calls,
+  unpriced_calls = excluded.unpriced_calls, unmetered_calls = excluded.unmetered_calls,
+  unaccounted_tokens = excluded.unaccounted_tokens;
 
 -- name: delete_session
 DELETE FROM session WHERE id = ?;
@@ -140,7 +185,8 @@ DELETE FROM session_user WHERE app = ? AND user_id = ? AND session = ?;
 
 -- name: clear_derived
 -- What `rebuild` derives anew.
-DELETE FROM part; DELETE FROM session_user; DELETE FROM session; DELETE FROM context; DELETE FROM stale_trace;
+DELETE FROM part; DELETE FROM session_user; DELETE FROM session; DELETE FROM stale_trace;
+UPDATE term SET uses = 0; UPDATE origin SET uses = 0;
 
 -- name: forget_session
 INSERT OR REPLACE INTO forgotten_session (app, session_id, at, changed) VALUES (?, ?, ?, ?);
@@ -179,12 +225,6 @@ ON CONFLICT DO UPDATE SET changed = excluded.changed;
 -- name: forget_noted_sessions
 DROP TABLE temp.noted;
 
--- name: delete_unused_contexts
-DELETE FROM context WHERE id NOT IN (SELECT context FROM span);
-
--- name: delete_unused_origins
-DELETE FROM origin WHERE id NOT IN (SELECT origin FROM span);
-
 -- name: changes
 -- Sessions written to after a tick, and those deleted and not begun anew.
 SELECT changed, session_id, 0 FROM session WHERE app = ?1 AND changed > ?2
@@ -194,4 +234,7 @@ SELECT changed, session_id, 1 FROM forgotten_session AS gone WHERE app = ?1 AND 
 ORDER BY 1, 2;
 
 -- name: get_session
-SELECT session_id, totals, labels FROM session WHERE app = ? AND session_id = ?;
+SELECT session_id, labels, trace_count, failed_trace_count, timed_trace_count, duration, span_count,
+  call_count, error_count, input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, priced_calls,
+  unpriced_calls, unmetered_calls, unaccounted_tokens
+FROM session WHERE app = ? AND session_id = ?;

@@ -5,27 +5,52 @@ A trace is derived from all of its spans: at once, or a large one before it is n
 new part, unless one lost something; only then the session is joined anew from all of its parts.
 """
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from typing import Any, Final
 
 import apsw
 import msgspec
 
-from agentmark_server.grouping import Part, group
-from agentmark_server.model import Labels, ReceivedSpan, Totals
+from agentmark_server import packing
+from agentmark_server.grouping import Grouped, Part, group
+from agentmark_server.model import Labels, ReceivedSpan, Role, Totals
+from agentmark_server.packing import Fact, Share
 from agentmark_server.store import SpanReader
+from agentmark_server.store.sqlite.chunks import NUMBER_BITS, Chunks, Stored, ids_of
 from agentmark_server.store.sqlite.forgotten import Forgotten
-from agentmark_server.store.sqlite.rows import Rows, StoredSpan, chunk_range
+from agentmark_server.store.sqlite.interned import Interned
 from agentmark_server.store.sqlite.statements import SQL, Row, one, rows
 
 NO_SESSION: Final = 0
-LARGE_TRACE: Final = 2000
+LARGE_TRACE: Final = 500
 """Spans from which on a trace is not grouped with every write, but when it has doubled or somebody asks.
 
 So a trace of n spans costs a multiple of n, however many writes bring it.
 """
 _LAST: Final = 2**63 - 1
 """Stands for an unknown start, so that it comes last."""
+_UNGROUPED: Final = Grouped({}, frozenset(), {}, {})
+_NUMBER: Final = (1 << NUMBER_BITS) - 1
+
+SpanId = tuple[bytes, bytes]
+"""Trace id and span id."""
+
+
+class _Trace(msgspec.Struct):
+    """A row of the table of traces. `next` numbers its next span, `fresh` of its spans are not grouped yet."""
+
+    number: int
+    next: int
+    spans: int
+    fresh: int
+
+
+class _Version(msgspec.Struct, frozen=True):
+    """What is stored of a span: which number it has, and what decides between versions."""
+
+    number: int
+    end: int
+    attribute_count: int
 
 
 class _Update(msgspec.Struct):
@@ -40,18 +65,22 @@ class Write:
     """One transaction's work for one app: put or remove spans of any traces, then `finish`."""
 
     def __init__(
-        self, connection: apsw.Connection, rows: Rows, forgotten: Forgotten, reader: SpanReader, app: int
+        self, connection: apsw.Connection, interned: Interned, forgotten: Forgotten, reader: SpanReader, app: int
     ) -> None:
         self._connection = connection
-        self._rows = rows
+        self._interned = interned
+        self._chunks = Chunks(connection, interned)
         self._forgotten = forgotten
         self._reader = reader
         self._app = app
         self._tick: int = one(connection, "tick")
         self._updates: dict[int, _Update] = {}
-        self._session_ids: dict[str, int] = {}
+        self._sessions: dict[str | None, int] = {None: NO_SESSION}
+        self._session_ids: dict[int, str] = {}
+        """Of sessions that this write adds."""
         # Rows of traces that are new in this write: many small statements cost more than few large ones.
-        self._new_rows: dict[str, list[Row]] = {"put_chunk": [], "put_span": [], "put_part": []}
+        self._new_rows: dict[str, list[Row]] = {"add_trace": [], "put_chunk": [], "put_span": [], "put_part": []}
+        self._new_traces: set[bytes] = set()
         self.left_stale = False
         """Whether `settle` has something to do."""
 
@@ -61,168 +90,239 @@ class Write:
     def _do(self, statement: str, *bindings: Any) -> None:
         self._connection.execute(SQL[statement], bindings)
 
-    def put(self, spans: Sequence[ReceivedSpan]) -> frozenset[int]:
-        """Take spans of any traces; say which of them, by their places, were refused as deleted."""
-        by_trace: dict[bytes, list[ReceivedSpan]] = {}
-        for received in spans:
-            by_trace.setdefault(received.span.trace_id, []).append(received)
-        refused = {(id_, span_id) for id_, items in by_trace.items() for span_id in self._put_in_trace(id_, items)}
-        if not refused:
-            return frozenset()
-        return frozenset(at for at, item in enumerate(spans) if (item.span.trace_id, item.span.span_id) in refused)
+    def put(self, shares: Iterable[Share]) -> frozenset[SpanId]:
+        """Take spans of any traces; say which were refused as deleted."""
+        return frozenset((share.trace_id, span_id) for share in shares for span_id in self._put(share))
 
-    def _put_in_trace(self, trace_id: bytes, spans: Sequence[ReceivedSpan]) -> set[bytes]:
+    def _put(self, share: Share) -> Set[bytes]:
         """Take spans of one trace; say which ids were refused."""
-        refused = {item.span.span_id for item in spans if self._forgotten.has(self._app, item.span)}
-        welcome = [item for item in spans if item.span.span_id not in refused] if refused else spans
-        found = self._one("find_trace", self._app, trace_id)
-        trace, chunks, count, fresh = found or (0, 0, 0, 0)
-        stored = self._stored(trace, trace_id, welcome, count)
-        newer = self._newer(stored, welcome)
-        deleted = self._owned_by_deleted(trace, trace_id, stored, newer)
-        if deleted:
-            self._delete(trace, trace_id, deleted, {item.span.span_id for item in newer})
-            return refused | deleted.keys() | self._put_in_trace(trace_id, welcome)
-        if newer and found:
-            self._put_in_known_trace((trace, chunks, count, fresh), trace_id, stored, newer)
-        elif newer:
-            self._put_new_trace(trace_id, newer)
+        if share.trace_id in self._new_traces:
+            self._write_new_rows()
+        found = self._one("find_trace", self._app, share.trace_id)
+        trace = _Trace(*found) if found else None
+        if trace is None and not self._forgotten.may_have(self._app, share):
+            self._put_new_trace(share)
+            return frozenset()
+        stored = self._stored(trace, share)
+        refused, left = self._left(trace, stored, share)
+        if left and trace is None:
+            self._put_new_trace(left)
+        elif left and trace:
+            self._put_in_trace(trace, stored, left)
         return refused
 
+    def _put_new_trace(self, share: Share) -> None:
+        """Derive a trace that was not there before this write; its rows are written with others'."""
+        trace, size = self._interned.new_trace(), len(share.span_ids)
+        self._new_traces.add(share.trace_id)
+        self._new_rows["add_trace"].append((trace, self._app, share.trace_id, size, size, 0))
+        self._new_rows["put_chunk"].append(self._chunks.row(trace, 0, share))
+        self._new_rows["put_span"] += self._span_rows(trace, 0, share.rows)
+        for place, (owner, part) in enumerate(share.parts):
+            session = self._session(owner)
+            self._new_rows["put_part"].append(_part_row(trace, place, share.trace_id, session, part))
+            self._note(session, None, part)
+
+    def _stored(self, trace: _Trace | None, share: Share) -> dict[bytes, Stored]:
+        """The spans of a small trace; of a large one none."""
+        small = trace is not None and trace.spans <= LARGE_TRACE
+        return self._chunks.facts_of(trace.number, share.trace_id) if trace and small else {}
+
+    def _versions(self, trace: _Trace, stored: dict[bytes, Stored], share: Share) -> dict[bytes, _Version]:
+        """What is stored of the spans of a share."""
+        if trace.spans > LARGE_TRACE:
+            found = {id_: self._one("version_of_span", trace.number, id_) for id_ in share.span_ids}
+            return {
+                span_id: _Version(row[0], packing.unsigned(row[1]), row[2])
+                for span_id, row in found.items()
+                if row
+            }
+        both = stored.keys() & set(share.span_ids)
+        facts = {span_id: stored[span_id] for span_id in both}
+        return {
+            span_id: _Version(one.number, one.fact.span.end, one.fact.attribute_count)
+            for span_id, one in facts.items()
+        }
+
+    def _left(
+        self, trace: _Trace | None, stored: dict[bytes, Stored], share: Share
+    ) -> tuple[Set[bytes], Share | None]:
+        """Which spans of a share were deleted, and a share of those that are new or newer than what is stored."""
+        versions = self._versions(trace, stored, share) if trace else {}
+        if not versions and not self._forgotten.any(self._app):
+            return frozenset(), share
+        received = self._received(share)
+        refused = {one.span.span_id for one in received if self._forgotten.has(self._app, one.span)}
+        welcome = [one for one in received if one.span.span_id not in refused]
+        newer = [
+            one
+            for one in welcome
+            if one.span.span_id not in versions or self._beats(one, trace, versions[one.span.span_id])
+        ]
+        deleted = self._owned_by_deleted(trace, share.trace_id, stored, newer)
+        if deleted:
+            self._delete(trace, share.trace_id, deleted, {one.span.span_id for one in newer})
+            again = self._put(packing.share(share.trace_id, welcome)) if welcome else frozenset()
+            return refused | deleted.keys() | again, None
+        if len(newer) == len(received):
+            return refused, share
+        return refused, packing.share(share.trace_id, newer) if newer else None
+
+    def _received(self, share: Share) -> list[ReceivedSpan]:
+        facts = packing.unpacked_facts(share.trace_id, share.facts)
+        raws = packing.unpacked_contents(share.contents)
+        return [
+            ReceivedSpan(fact.span, raw, share.origins[place], fact.attribute_count)
+            for fact, raw, place in zip(facts, raws, share.origin_places, strict=True)
+        ]
+
+    def _beats(self, received: ReceivedSpan, trace: _Trace | None, version: _Version) -> bool:
+        """Whether a span takes the place of the version that is stored."""
+        ours, theirs = (received.span.end, received.attribute_count), (version.end, version.attribute_count)
+        if ours != theirs or trace is None:
+            return ours > theirs
+        other = self._chunks.received(trace.number, received.span.trace_id, version.number)
+        return packing.beats(received, other, self._reader.canonical)
+
     def _owned_by_deleted(
-        self, trace: int, trace_id: bytes, stored: dict[bytes, StoredSpan], newer: Sequence[ReceivedSpan]
+        self,
+        trace: _Trace | None,
+        trace_id: bytes,
+        stored: dict[bytes, Stored],
+        newer: Sequence[ReceivedSpan],
     ) -> dict[bytes, int]:
         """Spans that a deleted session would own and that started before it was deleted, with that time."""
         sessions = self._forgotten.sessions(self._app)
-        spans = [one.span for one in stored.values()] + [item.span for item in newer] if sessions else []
+        spans = [one.fact.span for one in stored.values()] + [one.span for one in newer] if sessions else []
         if not any(key.value in sessions for span in spans for key in span.context.keys):
             return {}
-        whole = {id_: one.span for id_, one in self._rows.spans_of(trace, trace_id).items()}
-        whole |= {item.span.span_id: item.span for item in newer}
-        owners = group(list(whole.values())).owners
+        all_stored = self._chunks.facts_of(trace.number, trace_id) if trace else {}
+        whole = {span_id: one.fact.span for span_id, one in all_stored.items()}
+        whole |= {one.span.span_id: one.span for one in newer}
+        owners = group(whole.values()).owners
         times = {span_id: sessions.get(owners.get(span_id) or "", 0) for span_id in whole}
         return {span_id: at for span_id, at in times.items() if whole[span_id].start < at}
 
-    def _delete(self, trace: int, trace_id: bytes, deleted: dict[bytes, int], coming: set[bytes]) -> None:
+    def _delete(
+        self, trace: _Trace | None, trace_id: bytes, deleted: dict[bytes, int], coming: set[bytes]
+    ) -> None:
         """Remember spans as deleted, and delete those that are there."""
-        stored = self._rows.spans_of(trace, trace_id)
-        if not (stored.keys() | coming) - deleted.keys():
+        stored = self._chunks.facts_of(trace.number, trace_id).keys() if trace else set[bytes]()
+        if not (stored | coming) - deleted.keys():
             self.forget_trace(trace_id, max(deleted.values()))
             return
         for span_id, at in deleted.items():
             self._forgotten.add_span(self._app, trace_id, span_id, at)
-        if stored.keys() & deleted.keys():
-            self._keep(trace, trace_id, stored, stored.keys() - deleted.keys())
+        if trace and stored & deleted.keys():
+            self._keep(trace.number, trace_id, stored - deleted.keys())
 
-    def _put_in_known_trace(
-        self, found: Row, trace_id: bytes, stored: dict[bytes, StoredSpan], newer: Sequence[ReceivedSpan]
-    ) -> None:
-        trace, chunks, count, fresh = found
-        put = self._put_spans(trace, chunks, newer)
-        count += sum(received.span.span_id not in stored for received in newer)
-        fresh += len(newer)
-        if count <= LARGE_TRACE:
-            self.regroup(trace, trace_id, stored | put)
-            fresh = 0
-        elif fresh * 2 >= count:
-            self.regroup(trace, trace_id, self._rows.spans_of(trace, trace_id))
-            fresh = 0
+    def _put_in_trace(self, trace: _Trace, stored: dict[bytes, Stored], share: Share) -> None:
+        """Add spans to a trace; the older versions of them go."""
+        first, replaced = trace.next, self._versions(trace, stored, share)
+        trace.next += len(share.span_ids)
+        trace.spans += len(share.span_ids) - len(replaced)
+        trace.fresh += len(share.span_ids)
+        for span_id in replaced:
+            self._interned.release_terms(list(self._one("terms_of_span", trace.number, span_id)))
+        self._do("put_chunk", *self._chunks.row(trace.number, first, share))
+        if trace.spans <= LARGE_TRACE:
+            facts = packing.unpacked_facts(share.trace_id, share.facts)
+            stored |= {one.span.span_id: Stored(one, first + place) for place, one in enumerate(facts)}
+            grouped = group(one.fact.span for one in stored.values())
+            self._do_all("put_span", self._span_rows(trace.number, first, share.rows, grouped))
+            self._regrouped(trace.number, share.trace_id, stored, grouped)
+            trace.fresh = 0
         else:
-            self._do("mark_stale", trace, self._app)
+            self._do_all("put_span", self._span_rows(trace.number, first, share.rows, _UNGROUPED))
+            self._group_later(trace, share.trace_id)
+        self._do("count_trace", trace.next, trace.spans, trace.fresh, trace.number)
+
+    def _do_all(self, statement: str, bindings: Iterable[Row]) -> None:
+        self._connection.executemany(SQL[statement], bindings)
+
+    def _group_later(self, trace: _Trace, trace_id: bytes) -> None:
+        """Group a large trace, but only when it has doubled."""
+        if trace.fresh * 2 >= trace.spans:
+            self.regroup(trace.number, trace_id)
+            trace.fresh = 0
+        else:
+            self._do("mark_stale", trace.number, self._app)
             self.left_stale = True
-        self._do("count_trace", chunks + 1, count, fresh, trace)
-
-    def _put_spans(self, trace: int, number: int, spans: Sequence[ReceivedSpan]) -> dict[bytes, StoredSpan]:
-        """Write spans into the `number`-th chunk of a trace and into rows; say what is stored of them."""
-        put = self._rows.put_chunk(trace, number, spans)
-        self._rows.put(trace, put)
-        return {stored.span.span_id: stored for stored in put}
-
-    def _stored(
-        self, trace: int, trace_id: bytes, spans: Sequence[ReceivedSpan], count: int
-    ) -> dict[bytes, StoredSpan]:
-        """What is stored of a trace: the whole of a small one, of a large one only other versions of `spans`."""
-        if count == 0:
-            return {}
-        if count <= LARGE_TRACE:
-            return self._rows.spans_of(trace, trace_id)
-        return self._rows.some_spans_of(trace, trace_id, {received.span.span_id for received in spans})
 
     def settle(self) -> None:
         """Group the large traces that have fresh spans."""
         for trace, trace_id in rows(self._connection, "stale_traces", self._app):
-            stored = self._rows.spans_of(trace, trace_id)
-            self.regroup(trace, trace_id, stored)
-            self._count_anew(trace, trace_id, len(stored))
+            self._do("count_trace_anew", self.regroup(trace, trace_id), trace)
 
-    def _count_anew(self, trace: int, trace_id: bytes, count: int) -> None:
-        """After a trace was grouped from `count` spans."""
-        _, chunks, *_ = self._one("find_trace", self._app, trace_id)
-        self._do("count_trace", chunks, count, 0, trace)
+    def regroup(self, trace: int, trace_id: bytes) -> int:
+        """Derive a trace anew from all of its spans; say how many there are."""
+        stored = self._chunks.facts_of(trace, trace_id)
+        self._regrouped(trace, trace_id, stored, group(one.fact.span for one in stored.values()))
+        return len(stored)
 
-    def _newer(self, stored: dict[bytes, StoredSpan], spans: Sequence[ReceivedSpan]) -> list[ReceivedSpan]:
-        """Of the spans received those that take the place of what is stored, one version of each."""
-        newer: dict[bytes, ReceivedSpan] = {}
-        for received in spans:
-            span_id = received.span.span_id
-            if span_id in newer:
-                wins = self._beats(received, newer[span_id])
-            elif span_id in stored:
-                wins = self._beats_stored(received, stored[span_id])
-            else:
-                wins = True
-            if wins:
-                newer[span_id] = received
-        return list(newer.values())
+    def _span_rows(self, trace: int, first: int, made: packing.Rows, grouped: Grouped | None = None) -> list[Row]:
+        """Rows of spans numbered from `first`, as `put_span` takes them; with `grouped`, as that says."""
+        interned = self._interned.term
+        terms = [interned(text, uses) for text, uses in zip(made.terms, made.term_uses, strict=True)]
+        if grouped is None:
+            owners = [self._session(owner) for owner in made.owners]
+            return [_span_row(trace, first + n, owners[row[0]], terms, row) for n, row in enumerate(made.rows)]
+        sessions = {span_id: self._session(owner) for span_id, owner in grouped.owners.items()}
+        return [
+            _span_row(
+                trace, first + n, sessions.get(row[_ID], NO_SESSION), terms, row, row[_ID] in grouped.counted
+            )
+            for n, row in enumerate(made.rows)
+        ]
 
-    def _beats_stored(self, received: ReceivedSpan, stored: StoredSpan) -> bool:
-        ours = received.span.end, received.attribute_count
-        theirs = stored.span.end, stored.kept.attribute_count
-        if ours != theirs:
-            return ours > theirs
-        origin = self._rows.origin(stored.kept.origin)
-        [raw] = self._rows.raws([stored.kept])
-        return self._beats(received, ReceivedSpan(stored.span, raw, origin, stored.kept.attribute_count))
-
-    def _beats(self, a: ReceivedSpan, b: ReceivedSpan) -> bool:
-        """Which version of a span stays: docs/sessions.md, "Versions"."""
-        ours, theirs = (a.span.end, a.attribute_count), (b.span.end, b.attribute_count)
-        if ours != theirs:
-            return ours > theirs
-        if a.raw == b.raw and a.origin == b.origin:
-            return False
-        return self._tie_break(a) > self._tie_break(b)
-
-    def _tie_break(self, received: ReceivedSpan) -> tuple[bytes, bytes]:
-        return self._reader.canonical(received.raw), msgspec.msgpack.encode(received.origin)
-
-    def _put_new_trace(self, trace_id: bytes, spans: Sequence[ReceivedSpan]) -> None:
-        """Derive a trace that was not there before this write; its rows are written by `finish`."""
-        trace = self._one("add_trace", self._app, trace_id, len(spans))
-        chunk, stored = self._rows.chunk(trace, 0, spans)
-        self._new_rows["put_chunk"].append(chunk)
-        self._new_rows["put_span"] += [self._rows.row(trace, one_span) for one_span in stored]
-        grouped = group([received.span for received in spans])
-        for owner, part in grouped.parts.items():
-            session = self._session(owner)
-            self._new_rows["put_part"].append(_part_row(trace, trace_id, session, part))
-            if session != NO_SESSION:
-                self._note(session, None, part)
-
-    def regroup(self, trace: int, trace_id: bytes, stored: dict[bytes, StoredSpan]) -> None:
-        """Derive a trace anew from all of its spans, and note what that means for its sessions."""
+    def _regrouped(self, trace: int, trace_id: bytes, stored: dict[bytes, Stored], grouped: Grouped) -> None:
+        """Bring the rows of a trace to what grouping says, and note what that means for its sessions."""
         self._do("unmark_stale", trace)
-        grouped = group([one.span for one in stored.values()])
-        old = {row[0]: row[1] for row in rows(self._connection, "parts_of_trace", trace)}
+        if any(one.fact.span.role is Role.EVENT for one in stored.values()):
+            self._rewrite_rows(trace, stored, grouped)
+        else:
+            self._correct_rows(trace, grouped)
+        known = rows(self._connection, "parts_of_trace", *ids_of(trace))
+        old = {session: (id_ & _NUMBER, content) for id_, session, content in known}
         new = {self._session(owner): part for owner, part in grouped.parts.items()}
         for session in old.keys() - new.keys():
-            self._do("delete_part", trace, session)
-        for session, part in new.items():
-            self._do("put_part", *_part_row(trace, trace_id, session, part))
-        for session in (old.keys() | new.keys()) - {NO_SESSION}:
-            self._note(session, decode_part(old.get(session)), new.get(session))
+            self._do("delete_part", ids_of(trace)[0] + old[session][0])
+        free = max([place for place, _ in old.values()], default=-1) + 1
+        for number, (session, part) in enumerate(new.items(), start=free):
+            place = old[session][0] if session in old else number
+            self._do("put_part", *_part_row(trace, place, trace_id, session, part))
+        for session in old.keys() | new.keys():
+            self._note(session, decode_part(old[session][1]) if session in old else None, new.get(session))
+
+    def _correct_rows(self, trace: int, grouped: Grouped) -> None:
+        """Change the rows of which the owner, or whether they count, is not as it was."""
+        owners, counted = grouped.owners, grouped.counted
+        for span_id, session, counts in rows(self._connection, "grouped_of_trace", trace):
+            owner = self._session(owners.get(span_id))
+            if session != owner or bool(counts) != (span_id in counted):
+                self._do("regroup_span", owner, span_id in counted, trace, span_id)
+
+    def _rewrite_rows(self, trace: int, stored: dict[bytes, Stored], grouped: Grouped) -> None:
+        """Write all rows of a trace, in which log records say what stands in others' rows."""
+        self._release_rows(trace)
+        self._put_rows(trace, stored, grouped)
+
+    def _put_rows(self, trace: int, stored: dict[bytes, Stored], grouped: Grouped) -> None:
+        made = packing.rows_of([one.fact for one in stored.values()], grouped)
+        numbers = [one.number for one in stored.values()]
+        written = self._span_rows(trace, 0, made)
+        self._do_all(
+            "put_span", [(row[0], number, *row[2:]) for number, row in zip(numbers, written, strict=True)]
+        )
+
+    def _release_rows(self, trace: int) -> None:
+        for terms in rows(self._connection, "terms_of_trace", trace):
+            self._interned.release_terms(list(terms))
+        self._do("delete_spans", trace)
 
     def _note(self, session: int, old: Part | None, new: Part | None) -> None:
+        if session == NO_SESSION:
+            return
         update = self._updates.setdefault(session, _Update())
         if old:
             update.added = update.added.minus(old.totals)
@@ -232,25 +332,31 @@ class Write:
             update.joined = update.joined.joined(new.labels)
 
     def _session(self, session_id: str | None) -> int:
-        if session_id is None:
-            return NO_SESSION
-        if session_id not in self._session_ids:
-            found = self._one("find_session", self._app, session_id)
-            number: int = found or self._one("add_session", self._app, session_id)
-            self._session_ids[session_id] = number
-        return self._session_ids[session_id]
+        number = self._sessions.get(session_id)
+        if number is None and session_id is not None:
+            number = self._one("find_session", self._app, session_id)
+            if number is None:
+                number = self._interned.new_session()
+                self._session_ids[number] = session_id
+            self._sessions[session_id] = number
+        return number or NO_SESSION
+
+    def _write_new_rows(self) -> None:
+        for statement, new_rows in self._new_rows.items():
+            self._do_all(statement, new_rows)
+            new_rows.clear()
+        self._new_traces.clear()
 
     def finish(self) -> frozenset[str]:
         """Bring the touched sessions up to date, and say which those were."""
-        for statement, new_rows in self._new_rows.items():
-            self._connection.executemany(SQL[statement], new_rows)
-            new_rows.clear()
-        return frozenset(self._bring_up_to_date(session, update) for session, update in self._updates.items())
+        self._write_new_rows()
+        changed = frozenset(self._bring_up_to_date(session, update) for session, update in self._updates.items())
+        self._interned.save_uses()
+        return changed
 
     def _bring_up_to_date(self, session: int, update: _Update) -> str:
-        session_id, totals_blob, labels_blob = self._one("session_state", session)
-        totals = decode_totals(totals_blob).plus(update.added)
-        old_labels = decode_labels(labels_blob)
+        session_id, old_labels, totals = self._state(session)
+        totals = totals.plus(update.added)
         labels = self._joined_anew(session) if update.lost else old_labels.joined(update.joined)
         for user_id in old_labels.users - labels.users:
             self._do("delete_session_user", self._app, user_id, session)
@@ -260,13 +366,19 @@ class Write:
             self._do("delete_session", session)
             self._do("end_session", self._app, session_id, self._tick)
         else:
-            self._save(session, totals, labels)
-        return str(session_id)
+            name = labels.name[-1] if labels.name else None
+            times = name, labels.start, labels.end, self._tick
+            blob = msgspec.msgpack.encode(labels)
+            self._do("put_session", session, self._app, session_id, *times, blob, *totals.numbers())
+        return session_id
 
-    def _save(self, session: int, totals: Totals, labels: Labels) -> None:
-        name = labels.name[-1] if labels.name else None
-        blobs = msgspec.msgpack.encode(totals.numbers()), msgspec.msgpack.encode(labels)
-        self._do("put_session", name, labels.end, self._tick, *blobs, session)
+    def _state(self, session: int) -> tuple[str, Labels, Totals]:
+        """A session as it was before this write."""
+        added = self._session_ids.get(session)
+        if added is not None:
+            return added, Labels(), Totals()
+        session_id, labels, *totals = self._one("session_state", session)
+        return session_id, decode_labels(labels), Totals(*totals)
 
     def _joined_anew(self, session: int) -> Labels:
         labels = Labels()
@@ -276,16 +388,22 @@ class Write:
 
     def derive_anew(self, trace: int, trace_id: bytes) -> int:
         """Read the spans of a trace again as they were received, by today's rules; say how many there are."""
-        kept = self._rows.kept_of(trace)
-        spans = [
-            self._reader.normalise(self._rows.origin(where.origin), raw)
-            for where, raw in zip(kept, self._rows.raws(kept), strict=True)
-        ]
-        stored = {span.span_id: StoredSpan(span, one) for span, one in zip(spans, kept, strict=True)}
-        self._rows.put(trace, list(stored.values()))
-        self.regroup(trace, trace_id, stored)
-        self._count_anew(trace, trace_id, len(stored))
+        stored: dict[bytes, Stored] = {}
+        for first, received in self._chunks.received_of(trace, trace_id):
+            read = [msgspec.structs.replace(one, span=self._normalised(one)) for one in received]
+            self._do("put_facts", packing.packed_facts(read), ids_of(trace)[0] + first)
+            facts = [Fact(one.span, one.attribute_count) for one in read]
+            stored |= {one.span.span_id: Stored(one, first + place) for place, one in enumerate(facts)}
+            self._interned.use_origins([self._interned.origin(one.origin) for one in read])
+        grouped = group(one.fact.span for one in stored.values())
+        self._do("delete_spans", trace)
+        self._put_rows(trace, stored, grouped)
+        self._regrouped(trace, trace_id, stored, grouped)
+        self._do("count_trace_anew", len(stored), trace)
         return len(stored)
+
+    def _normalised(self, received: ReceivedSpan) -> Any:
+        return self._reader.normalise(received.origin, received.raw)
 
     def forget_trace(self, trace_id: bytes, at: int) -> int:
         """Delete a trace with all that is derived from it, and remember it as deleted at a time (ns)."""
@@ -293,18 +411,15 @@ class Write:
         found = self._one("find_trace", self._app, trace_id)
         if not found:
             return 0
-        trace = found[0]
-        spans = self._rows.spans_of(trace, trace_id)
-        for session, content in rows(self._connection, "parts_of_trace", trace):
-            if session != NO_SESSION:
-                self._note(session, decode_part(content), None)
-            self._do("delete_part", trace, session)
-        for span_id in spans:
-            self._do("delete_span", trace, span_id)
-        self._do("delete_chunks", *chunk_range(trace))
-        self._do("unmark_stale", trace)
-        self._do("delete_trace", trace)
-        return len(spans)
+        trace = _Trace(*found)
+        for part, session, content in rows(self._connection, "parts_of_trace", *ids_of(trace.number)):
+            self._note(session, decode_part(content), None)
+            self._do("delete_part", part)
+        self._release_rows(trace.number)
+        self._chunks.delete(trace.number)
+        self._do("unmark_stale", trace.number)
+        self._do("delete_trace", trace.number)
+        return trace.spans
 
     def forget_session(self, session_id: str, at: int) -> int:
         """Delete the spans that a session owns, and remember it and the traces that it owned alone."""
@@ -316,58 +431,69 @@ class Write:
         return sum(self._forget_share(trace, trace_id, session_id, at) for trace, trace_id in traces)
 
     def _forget_share(self, trace: int, trace_id: bytes, session_id: str, at: int) -> int:
-        stored = self._rows.spans_of(trace, trace_id)
-        owners = group([one.span for one in stored.values()]).owners
+        stored = self._chunks.facts_of(trace, trace_id)
+        owners = group(one.fact.span for one in stored.values()).owners
         kept = {span_id for span_id in stored if owners.get(span_id) != session_id}
         if not kept:
             return self.forget_trace(trace_id, at)
         for span_id in stored.keys() - kept:
             self._forgotten.add_span(self._app, trace_id, span_id, at)
-        self._keep(trace, trace_id, stored, kept)
+        self._keep(trace, trace_id, kept)
         return len(stored) - len(kept)
 
-    def _keep(self, trace: int, trace_id: bytes, stored: dict[bytes, StoredSpan], kept: Set[bytes]) -> None:
-        """Delete all spans of a trace but some."""
-        for span_id in stored.keys() - kept:
-            self._do("delete_span", trace, span_id)
-        left = {span_id: one for span_id, one in stored.items() if span_id in kept}
-        self._repack(trace, trace_id, list(left.values()))
-        self.regroup(trace, trace_id, left)
-
-    def delete_unused(self) -> None:
-        """Delete what deleted spans said of their surroundings, where no other span says it."""
-        self._do("delete_unused_contexts")
-        self._do("delete_unused_origins")
-        self._rows.clear()
-
-    def _repack(self, trace: int, trace_id: bytes, kept: Sequence[StoredSpan]) -> None:
-        """Move what stays to a chunk of its own, and delete the others with what they held."""
-        raws = self._rows.raws([one.kept for one in kept])
-        received = [
-            ReceivedSpan(one.span, raw, self._rows.origin(one.kept.origin), one.kept.attribute_count)
-            for one, raw in zip(kept, raws, strict=True)
-        ]
-        _, chunks, *_ = self._one("find_trace", self._app, trace_id)
-        self._do("delete_chunks", *chunk_range(trace))
-        self._do("count_trace", chunks + 1, len(kept), 0, trace)
-        self._rows.put(trace, self._rows.put_chunk(trace, chunks, received))
+    def _keep(self, trace: int, trace_id: bytes, kept: Set[bytes]) -> None:
+        """Delete all spans of a trace but some, which move to chunks of their own."""
+        received: dict[bytes, ReceivedSpan] = {}
+        for _, opened in self._chunks.received_of(trace, trace_id):
+            received |= {one.span.span_id: one for one in opened if one.span.span_id in kept}
+        _, first, *_ = self._one("find_trace", self._app, trace_id)
+        self._release_rows(trace)
+        self._chunks.delete(trace)
+        for some in packing.batches(list(received.values())):
+            share = packing.share(trace_id, some)
+            self._do("put_chunk", *self._chunks.row(trace, first, share))
+            self._do_all("put_span", self._span_rows(trace, first, share.rows, _UNGROUPED))
+            first += len(some)
+        self._do("count_trace", first, len(received), 0, trace)
+        self.regroup(trace, trace_id)
 
 
-def _part_row(trace: int, trace_id: bytes, session: int, part: Part) -> Row:
+_ID: Final = 8
+"""Where in a row that packing makes the span's id stands; in front of it are the numbers of owner and terms."""
+_COUNTED: Final = 14
+
+
+def _span_row(
+    trace: int, number: int, session: int, terms: Sequence[int | None], row: Row, counted: bool | None = None
+) -> Row:
+    _, name, provider, model, agent, service, scope, user, *plain = row
+    if counted is not None:
+        plain[_COUNTED - _ID] = counted
+    return (
+        trace,
+        number,
+        session,
+        terms[name],
+        terms[provider],
+        terms[model],
+        terms[agent],
+        terms[service],
+        terms[scope],
+        terms[user],
+        *plain,
+    )
+
+
+def _part_row(trace: int, place: int, trace_id: bytes, session: int, part: Part) -> Row:
     start = _LAST if part.labels.start is None else part.labels.start
-    return trace, session, trace_id, start, msgspec.msgpack.encode(part)
+    return ids_of(trace)[0] + place, session, trace_id, start, msgspec.msgpack.encode(part)
 
 
-def decode_part(content: bytes | None) -> Part | None:
+def decode_part(content: bytes) -> Part:
     """A part as the table keeps it."""
-    return None if content is None else msgspec.msgpack.decode(content, type=Part)
-
-
-def decode_totals(blob: bytes) -> Totals:
-    """Totals as the table keeps them; empty in a session that was just added."""
-    return Totals(*msgspec.msgpack.decode(blob, type=tuple[int, ...])) if blob else Totals()
+    return msgspec.msgpack.decode(content, type=Part)
 
 
 def decode_labels(blob: bytes) -> Labels:
-    """Labels as the table keeps them; empty in a session that was just added."""
-    return msgspec.msgpack.decode(blob, type=Labels) if blob else Labels()
+    """Labels as the table keeps them."""
+    return msgspec.msgpack.decode(blob, type=Labels)

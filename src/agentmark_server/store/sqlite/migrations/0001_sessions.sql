@@ -18,24 +18,27 @@ INSERT INTO clock VALUES (0);
 -- OTLP resource and scope with their schema URLs, as msgpack of an Origin, once for all spans that share them.
 CREATE TABLE origin (
   id INTEGER PRIMARY KEY,
-  content BLOB NOT NULL UNIQUE
+  content BLOB NOT NULL UNIQUE,
+  -- How many spans name it: what none does is deleted.
+  uses INTEGER NOT NULL
 );
 
--- What spans say of their surroundings, as msgpack of a Context, once for all spans that say the same.
-CREATE TABLE context (
+-- Texts that many spans say: names, models, services, users.
+CREATE TABLE term (
   id INTEGER PRIMARY KEY,
-  content BLOB NOT NULL UNIQUE
+  text TEXT NOT NULL UNIQUE,
+  uses INTEGER NOT NULL
 );
 
 CREATE TABLE trace (
   id INTEGER PRIMARY KEY,
   app INTEGER NOT NULL,
   trace_id BLOB NOT NULL,
-  -- How many chunks it was ever given: numbers the next.
-  chunks INTEGER NOT NULL DEFAULT 0,
+  -- How many spans it was ever given: numbers the next.
+  next INTEGER NOT NULL,
   -- How many spans it has, and how many of them came since it was last grouped.
-  spans INTEGER NOT NULL DEFAULT 0,
-  fresh INTEGER NOT NULL DEFAULT 0,
+  spans INTEGER NOT NULL,
+  fresh INTEGER NOT NULL,
   UNIQUE (app, trace_id)
 );
 
@@ -45,56 +48,75 @@ CREATE TABLE stale_trace (
   app INTEGER NOT NULL
 );
 
--- The spans of one trace that one write brought, as received: zstd of a msgpack list of OTLP Span messages.
--- The id is `trace << 24 | number`, so that what belongs to a trace lies together without another index.
+-- The spans of one trace that came together. The id is `trace << 32 | number of the first`, so that what belongs to a
+-- trace lies together without another index. Versions that were replaced stay in it: those in later chunks hold.
 CREATE TABLE chunk (
   id INTEGER PRIMARY KEY,
-  content BLOB NOT NULL
+  -- The origin of each span: msgpack of a list of numbers.
+  origins BLOB NOT NULL,
+  -- What is derived from, and the spans as received: packing.py says how.
+  facts BLOB NOT NULL,
+  contents BLOB NOT NULL
 );
 
--- One narrow row a span: what is derived from, and asked for. Times as they came: unsigned, kept as signed.
+-- One narrow row a span: what is asked for. Times as they came: unsigned, kept as signed. Texts are terms.
 CREATE TABLE span (
   trace INTEGER NOT NULL,
+  -- Its number in the trace: what it holds is in the last chunk that does not begin after it.
+  number INTEGER NOT NULL,
+  session INTEGER NOT NULL,
+  name INTEGER,
+  provider INTEGER,
+  model INTEGER,
+  agent INTEGER,
+  service INTEGER,
+  scope INTEGER,
+  user INTEGER,
   span_id BLOB NOT NULL,
-  parent_id BLOB,
-  name TEXT NOT NULL,
   start INTEGER NOT NULL,
   "end" INTEGER NOT NULL,
   status INTEGER NOT NULL,
   kind INTEGER NOT NULL,
   role INTEGER NOT NULL,
+  -- Whether its usage counts.
+  counted INTEGER NOT NULL,
   input_tokens INTEGER,
   output_tokens INTEGER,
   cached_tokens INTEGER,
   cache_write_tokens INTEGER,
   reasoning_tokens INTEGER,
   cost INTEGER,
-  cost_stated INTEGER NOT NULL,
-  provider TEXT,
-  model TEXT,
-  response_id TEXT,
-  agent TEXT,
-  trace_name TEXT,
-  input TEXT,
-  output TEXT,
-  context INTEGER NOT NULL,
-  -- Where the span as received is, and what decides between versions of it.
-  origin INTEGER NOT NULL,
-  chunk INTEGER NOT NULL,
-  place INTEGER NOT NULL,
+  -- What decides between versions of equal end.
   attribute_count INTEGER NOT NULL,
   PRIMARY KEY (trace, span_id)
 ) WITHOUT ROWID;
 
+-- The sum and the join of its parts.
 CREATE TABLE session (
   id INTEGER PRIMARY KEY,
   app INTEGER NOT NULL,
   session_id TEXT NOT NULL,
   name TEXT,
+  start INTEGER,
   "end" INTEGER,
   changed INTEGER NOT NULL,
-  -- msgpack of Totals and of Labels.
-  totals BLOB NOT NULL,
+  trace_count INTEGER NOT NULL,
+  failed_trace_count INTEGER NOT NULL,
+  timed_trace_count INTEGER NOT NULL,
+  duration INTEGER NOT NULL,
+  span_count INTEGER NOT NULL,
+  call_count INTEGER NOT NULL,
+  error_count INTEGER NOT NULL,
+  input_tokens INTEGER NOT NULL,
+  output_tokens INTEGER NOT NULL,
+  cached_tokens INTEGER NOT NULL,
+  reasoning_tokens INTEGER NOT NULL,
+  cost INTEGER NOT NULL,
+  priced_calls INTEGER NOT NULL,
+  unpriced_calls INTEGER NOT NULL,
+  unmetered_calls INTEGER NOT NULL,
+  unaccounted_tokens INTEGER NOT NULL,
+  -- msgpack of Labels.
   labels BLOB NOT NULL,
   UNIQUE (app, session_id)
 );
@@ -108,15 +130,13 @@ CREATE TABLE session_user (
   PRIMARY KEY (app, user_id, session)
 ) WITHOUT ROWID;
 
--- The share of a trace that one session owns; session 0 is none.
+-- The share of a trace that one session owns; session 0 is none. The id is `trace << 32 | number`.
 CREATE TABLE part (
-  trace INTEGER NOT NULL,
+  id INTEGER PRIMARY KEY,
   session INTEGER NOT NULL,
   trace_id BLOB NOT NULL,
   start INTEGER NOT NULL, -- 2^63 - 1 where it is unknown, to come last
-  content BLOB NOT NULL,  -- msgpack of a Part
-  -- With row ids: in a table without them a row of a kilobyte already takes a page of its own.
-  UNIQUE (trace, session)
+  content BLOB NOT NULL   -- msgpack of a Part
 );
 CREATE INDEX part_by_session ON part (session, start, trace_id);
 
