@@ -1,7 +1,6 @@
 """Runs the server's application on sockets that are bound already; imported only by commands that do."""
 
 import asyncio
-import gc
 import signal
 import socket
 from collections.abc import Callable
@@ -9,6 +8,8 @@ from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
+
+from agentmark_server.decoders import collect_rarely
 
 STOP_SECONDS = 3
 """How long requests under way may take once the server was asked to stop."""
@@ -45,14 +46,7 @@ def serve(app: FastAPI, sockets: list[socket.socket], started: Callable[[], None
         runner.run(_run(app, _Server(config, started), sockets))
 
 
-def _collect_rarely() -> None:
-    """Spans are no cycles: the collector would walk over them again and again, and find nothing."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 50)
-
-
 async def _run(app: FastAPI, server: _Server, sockets: list[socket.socket]) -> None:
-    _collect_rarely()
+    collect_rarely()
     async with app.router.lifespan_context(app):
         await server.serve(sockets)

@@ -1,11 +1,13 @@
-"""Where bodies are decoded: in a thread, and under load in a process of its own beside the one that writes.
+"""Where bodies are decoded: in a thread, and under load in processes of their own beside the one that writes.
 
-Python runs one thread at a time, so that decoding in a thread takes its time from the writer. The process is
-started when requests begin to wait for each other, and ends with its parent: its standard input ends.
+Python runs one thread at a time, so that decoding in a thread takes its time from the writer. The processes are
+started when requests begin to wait for each other, and end with their parent: their standard input ends.
 """
 
 import asyncio
 import contextlib
+import gc
+import os
 import signal
 import struct
 import sys
@@ -22,6 +24,7 @@ from agentmark_server import otlp
 from agentmark_server.decoding import LOGS, TRACES, Batch, Body, Signal, SpanReader, decode
 from agentmark_server.pricing import Prices
 
+_MOST_PROCESSES: Final = 3
 _LENGTH: Final = struct.Struct("!Q")
 _BUFFER_BYTES: Final = 1 << 24
 _SIGNALS: Final = {"traces": TRACES, "logs": LOGS}
@@ -56,41 +59,55 @@ class Decoders:
         # One thread: several would only wait for each other, and for the writer, to run.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="agentmark-decoder")
         self._busy = 0
-        self._process: _DecoderProcess | None = None
-        self._starting: asyncio.Task[None] | None = None
+        self._processes: list[_DecoderProcess] = []
+        self._starting: list[asyncio.Task[None]] = []
 
     async def decode(self, body: Body, signal: Signal) -> Batch:
-        """A body to spans. Raises otlp.UnreadableError, otlp.TooLargeError."""
+        """A body to shares. Raises otlp.UnreadableError, otlp.TooLargeError."""
         self._busy += 1
         try:
-            if self._busy > 1 and self._starting is None:
-                self._starting = asyncio.create_task(self._start())
-            if self._process:
+            if self._busy > len(self._starting) + 1 <= _processes():
+                self._starting.append(asyncio.create_task(self._start()))
+            if self._processes:
                 with contextlib.suppress(_ProcessEndedError):
-                    return await self._process.decode(_Work(body, self._limit, _NAMES[id(signal)]))
+                    return await self._in_process(_Work(body, self._limit, _NAMES[id(signal)]))
             return await self._in_thread(body, signal)
         finally:
             self._busy -= 1
+
+    async def _in_process(self, work: _Work) -> Batch:
+        process = min(self._processes, key=lambda one: one.waiting)
+        try:
+            return await process.decode(work)
+        except _ProcessEndedError:
+            if process in self._processes:
+                self._processes.remove(process)
+            raise
 
     async def _in_thread(self, body: Body, signal: Signal) -> Batch:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, decode, body, self._limit, self._reader, signal)
 
     async def _start(self) -> None:
-        """Start the process; without one, the thread goes on alone."""
+        """Start a process; without one, the thread goes on alone."""
         with contextlib.suppress(OSError, _ProcessEndedError):
             process = await _DecoderProcess.start(self._prices)
             # It has imported what it needs once it answers.
             await process.decode(_Work(Body(b"{}", "application/json"), self._limit, "traces"))
-            self._process = process
+            self._processes.append(process)
 
     async def stop(self) -> None:
-        """End the process."""
-        if self._starting:
-            await self._starting
-        if self._process:
-            await self._process.stop()
+        """End the processes."""
+        for starting in self._starting:
+            await starting
+        for process in self._processes:
+            await process.stop()
         self._thread.shutdown()
+
+
+def _processes() -> int:
+    """How many processes decode at most: with more cores the writer is what bounds the server."""
+    return min(os.cpu_count() or 1, _MOST_PROCESSES)
 
 
 class _ProcessEndedError(Exception):
@@ -113,6 +130,11 @@ class _DecoderProcess:
         if process.stdin is None or process.stdout is None:  # they are pipes: for the type checker
             raise _ProcessEndedError
         return cls(process, process.stdin, process.stdout)
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for it."""
+        return len(self._waiting)
 
     async def decode(self, work: _Work) -> Batch:
         frame = msgspec.msgpack.encode(work)
@@ -171,8 +193,16 @@ def _done(work: _Work, reader: SpanReader) -> _Done:
         return _Done(error=(type(error).__name__, str(error)))
 
 
+def collect_rarely() -> None:
+    """Spans are no cycles: the collector would walk over them again and again, and find nothing."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 50)
+
+
 def _main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which still needs answers
+    collect_rarely()
     prices = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     _run(SpanReader(Prices(prices)), sys.stdin.buffer, sys.stdout.buffer)
 
