@@ -324,8 +324,8 @@ def _cost(node: _Node) -> int | None:
 def _labels(spans: Sequence[Span], owner: str | None) -> Labels:
     """What the spans of one owner, in order of time, say."""
     # Spans of a trace mostly share their surroundings: the first and the last span of each will do.
-    first = {id(span.context): span for span in reversed(spans)}
     last = {id(span.context): span for span in spans}
+    first = {id(span.context): span for span in reversed(spans)} if len(last) > 1 else {0: spans[0]}
     contexts = [span.context for span in first.values()]
     known = [span for span in spans if EARLIEST <= span.start < LATEST]
     ends = [span.counted_end for span in spans if EARLIEST <= span.end < LATEST]

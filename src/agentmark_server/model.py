@@ -222,6 +222,8 @@ class Labels(msgspec.Struct, array_like=True, gc=False):
 
     def joined(self, other: "Labels") -> "Labels":
         """What holds of both together."""
+        if self == _NOTHING:
+            return other
         return Labels(
             start=_least(self.start, other.start),
             end=_greatest(self.end, other.end),
@@ -244,6 +246,9 @@ class Labels(msgspec.Struct, array_like=True, gc=False):
     def covers(self, other: "Labels") -> bool:
         """Whether joining the other would change nothing."""
         return self == other or self.joined(other) == self
+
+
+_NOTHING: Final = Labels()
 
 
 def _least(a: Ordered | None, b: Ordered | None) -> Ordered | None:

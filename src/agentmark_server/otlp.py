@@ -137,35 +137,27 @@ def view(span: RawSpan) -> SpanView | RejectedSpan:
         resource, scope_name = _opened(span.origin)
     except DecodeError:
         return RejectedSpan("a span is not a readable protobuf message: truncated, or with text that is not UTF-8")
-    fault = _fault(message)
-    if fault:
-        return RejectedSpan(fault)
-    status = message.status.code
+    trace_id, span_id, parent_id = message.trace_id, message.span_id, message.parent_span_id
+    # https://opentelemetry.io/docs/specs/otel/trace/api/#spancontext
+    if len(trace_id) != TRACE_ID_BYTES or trace_id == _NO_TRACE:
+        return RejectedSpan(f"a span's trace id must be {TRACE_ID_BYTES} bytes and not all zero")
+    if len(span_id) != SPAN_ID_BYTES or span_id == _NO_SPAN:
+        return RejectedSpan(f"a span's id must be {SPAN_ID_BYTES} bytes and not all zero")
+    if parent_id and len(parent_id) != SPAN_ID_BYTES:
+        return RejectedSpan(f"a span's parent id must be {SPAN_ID_BYTES} bytes or empty")
     return SpanView(
-        message.trace_id,
-        message.span_id,
-        message.parent_span_id,
+        trace_id,
+        span_id,
+        parent_id,
         message.name,
         message.start_time_unix_nano,
         message.end_time_unix_nano,
-        _STATUS.get(status, "unset") if status else "unset",
+        _STATUS.get(message.status.code, "unset"),
         attributes,
         resource,
         scope_name,
         Events(message),
     )
-
-
-def _fault(message: Any) -> str | None:
-    """What makes a span invalid, by https://opentelemetry.io/docs/specs/otel/trace/api/#spancontext."""
-    trace_id, span_id, parent_id = message.trace_id, message.span_id, message.parent_span_id
-    if len(trace_id) != TRACE_ID_BYTES or trace_id == _NO_TRACE:
-        return f"a span's trace id must be {TRACE_ID_BYTES} bytes and not all zero"
-    if len(span_id) != SPAN_ID_BYTES or span_id == _NO_SPAN:
-        return f"a span's id must be {SPAN_ID_BYTES} bytes and not all zero"
-    if parent_id and len(parent_id) != SPAN_ID_BYTES:
-        return f"a span's parent id must be {SPAN_ID_BYTES} bytes or empty"
-    return None
 
 
 def _cut(raw: bytes) -> bytes:

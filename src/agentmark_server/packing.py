@@ -27,9 +27,6 @@ _KINDS: Final = (
     Kind.GUARDRAIL,
 )
 _ROLES: Final = (Role.UNKNOWN, Role.CALL, Role.ROLL_UP, Role.EVENT)
-STATUS_CODES: Final = {status: code for code, status in enumerate(_STATUSES)}
-KIND_CODES: Final = {kind: code for code, kind in enumerate(_KINDS)}
-ROLE_CODES: Final = {role: code for code, role in enumerate(_ROLES)}
 
 _LEVEL: Final = 1
 """zstd's: higher ones cost more time than the room that they save is worth."""
@@ -243,9 +240,9 @@ def rows_of(facts: Iterable[Fact], grouped: Grouped) -> Rows:
                 span.span_id,
                 signed(span.start),
                 signed(span.end),
-                STATUS_CODES[span.status],
-                KIND_CODES[span.kind],
-                ROLE_CODES[span.role],
+                _STATUSES.index(span.status),
+                _KINDS.index(span.kind),
+                _ROLES.index(span.role),
                 span.span_id in grouped.counted,
                 *msgspec.structs.astuple(span.usage)[:-1],
                 fact.attribute_count,

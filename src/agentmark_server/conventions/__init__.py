@@ -102,8 +102,9 @@ class _Plan(msgspec.Struct, frozen=True, eq=False):
     is_event: bool
 
 
-_known_labels: Final[dict[tuple[_Plan, tuple[bytes, ...]], _Labels]] = {}
-_known_contexts: Final[dict[tuple[_Plan, Resource, tuple[bytes, ...]], Context]] = {}
+# By what was said, whatever else the spans say: so spans of different kinds share their surroundings.
+_known_labels: Final[dict[tuple[bytes, ...], _Labels]] = {}
+_known_contexts: Final[dict[tuple[Resource, str, tuple[bytes, ...]], Context]] = {}
 
 
 def normalise(view: SpanView) -> Span:
@@ -224,14 +225,14 @@ def _indexed(keys: frozenset[str]) -> Iterator[tuple[str, str, tuple[str, ...]]]
 
 def _labels(plan: _Plan, attributes: Attributes) -> _Labels:
     encoded = plan.pick_labels(attributes.pairs)
-    labels = _known_labels.get((plan, encoded))
+    labels = _known_labels.get(encoded)
     if labels is None:
         found: Fields = dict.fromkeys(_Labels.__struct_fields__)
         for place, rule in plan.labels:
             if found[rule.field] is None:
                 found[rule.field] = rule.read(attributes.at(place))
         labels = _Labels(**found)
-        _remember(_known_labels, (plan, encoded), encoded, labels)
+        _remember(_known_labels, encoded, encoded, labels)
     return labels
 
 
@@ -290,7 +291,7 @@ def _usage(found: Fields) -> Usage:
 
 def _context(plan: _Plan, view: SpanView) -> Context:
     encoded = plan.pick_context(view.attributes.pairs)
-    key = plan, view.resource, encoded
+    key = view.resource, view.scope_name, encoded
     context = _known_contexts.get(key)
     if context is None:
         context = _read_context(plan, view)

@@ -95,9 +95,10 @@ def newest_or_text(role: str) -> Reader:
 
 
 def _of_chat(shape: dict[str, Any], of_messages: Reader) -> str | None:
-    names = ("",) if _role(shape) else _CHATS
-    shape = {"": [shape]} if _role(shape) else shape
-    for name in names:
+    if _role(shape):
+        whole: str | None = of_messages([shape])
+        return whole
+    for name in _CHATS:
         if name in shape:
             inner = shape[name]
             said: str | None = preview(inner) if isinstance(inner, str) else of_messages(inner)
@@ -190,14 +191,13 @@ def _newest_first(shape: Any, depth: int) -> Iterator[dict[str, Any]]:
 
 def _role(message: dict[str, Any]) -> str | None:
     """Who speaks: by `role`, LangChain's `type`, or the class that it names."""
-    for name in (message.get("role"), message.get("type"), _class_name(message.get("id"))):
+    for key in ("role", "type", "id"):
+        name = message.get(key)
+        if key == "id" and isinstance(name, list) and name:
+            name = name[-1]
         if isinstance(name, str) and name.lower() in _ROLES:
             return _ROLES[name.lower()]
     return None
-
-
-def _class_name(path: Any) -> Any:
-    return path[-1] if isinstance(path, list) and path else None
 
 
 def _said(message: dict[str, Any]) -> str:

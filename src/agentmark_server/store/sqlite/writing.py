@@ -56,8 +56,8 @@ class _Version(msgspec.Struct, frozen=True):
 class _Update(msgspec.Struct):
     """What a write means for one session: what is added, what goes, and whether a join does not suffice."""
 
-    added: Totals = msgspec.field(default_factory=Totals)
-    joined: Labels = msgspec.field(default_factory=Labels)
+    added: Totals | None = None
+    joined: Labels | None = None
     lost: bool = False
 
 
@@ -325,11 +325,11 @@ class Write:
             return
         update = self._updates.setdefault(session, _Update())
         if old:
-            update.added = update.added.minus(old.totals)
+            update.added = (update.added or Totals()).minus(old.totals)
             update.lost |= new is None or not new.labels.covers(old.labels)
         if new:
-            update.added = update.added.plus(new.totals)
-            update.joined = update.joined.joined(new.labels)
+            update.added = update.added.plus(new.totals) if update.added else new.totals
+            update.joined = update.joined.joined(new.labels) if update.joined else new.labels
 
     def _session(self, session_id: str | None) -> int:
         number = self._sessions.get(session_id)
@@ -356,8 +356,9 @@ class Write:
 
     def _bring_up_to_date(self, session: int, update: _Update) -> str:
         session_id, old_labels, totals = self._state(session)
-        totals = totals.plus(update.added)
-        labels = self._joined_anew(session) if update.lost else old_labels.joined(update.joined)
+        added, joined = update.added or Totals(), update.joined or Labels()
+        totals = totals.plus(added) if totals else added
+        labels = self._joined_anew(session) if update.lost else old_labels.joined(joined)
         for user_id in old_labels.users - labels.users:
             self._do("delete_session_user", self._app, user_id, session)
         for user_id in labels.users - old_labels.users:
@@ -372,11 +373,11 @@ class Write:
             self._do("put_session", session, self._app, session_id, *times, blob, *totals.numbers())
         return session_id
 
-    def _state(self, session: int) -> tuple[str, Labels, Totals]:
+    def _state(self, session: int) -> tuple[str, Labels, Totals | None]:
         """A session as it was before this write."""
         added = self._session_ids.get(session)
         if added is not None:
-            return added, Labels(), Totals()
+            return added, Labels(), None
         session_id, labels, *totals = self._one("session_state", session)
         return session_id, decode_labels(labels), Totals(*totals)
 
