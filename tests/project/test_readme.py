@@ -68,7 +68,14 @@ def test_filters_find_what_they_say(server: RunningServer, tmp_path: Path) -> No
     assert (session["input_preview"], session["output_preview"]) == ("Hello!", "With orders, refunds and bills.")
 
 
-LINKED = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/sessions.md"]
+LINKED = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/filters.md",
+    "docs/sessions.md",
+]
 
 
 @pytest.mark.parametrize("page", LINKED)

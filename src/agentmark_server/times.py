@@ -1,0 +1,39 @@
+"""Times as people write them: RFC 3339 times, and dates in UTC, each a stretch of nanoseconds since 1970."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+_WRITTEN: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d))?", re.ASCII
+)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NS_IN_S: Final = 10**9
+_DAY: Final = 24 * 3600 * _NS_IN_S
+
+
+class Stretch(NamedTuple):
+    """The first and the last nanosecond of what was written, both of it: of a time they are the same."""
+
+    first: int
+    last: int
+
+
+def parse_time(text: str) -> Stretch:
+    """Read a time with up to nine digits of a second and `Z` or an offset, or a date, which means its whole day.
+
+    Raises ValueError for anything else; its text says what to write.
+    """
+    written = _WRITTEN.fullmatch(text)
+    if written is None:
+        raise ValueError(_EXPECTED)
+    date, clock, fraction, offset = written.groups()
+    try:
+        read = datetime.fromisoformat(f"{date}T{clock or '00:00:00'}{(offset or 'Z').upper()}")
+    except ValueError as error:  # a month 13, say
+        raise ValueError(_EXPECTED) from error
+    first = (read - _EPOCH) // timedelta(seconds=1) * _NS_IN_S + int((fraction or "0").ljust(9, "0"))
+    return Stretch(first, first if clock else first + _DAY - 1)
+
+
+_EXPECTED: Final = "a time like 2026-11-23T09:30:00Z or a date like 2026-11-23"
