@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from agentmark_server import dashboard, ingest
-from agentmark_server.api import errors, health, sessions
+from agentmark_server.api import changes, errors, events, export, health, sessions
 from agentmark_server.decoders import Decoders
 from agentmark_server.decoding import SpanReader
 from agentmark_server.doors import LocalOnly, RawPath
+from agentmark_server.live import Live
 from agentmark_server.pricing import Prices
 from agentmark_server.settings import Settings
 from agentmark_server.store import open_store
@@ -23,7 +24,8 @@ def create_app(settings: Settings) -> FastAPI:
     """
     reader = SpanReader(Prices(settings.prices))
     store = open_store(settings.db, reader)
-    writer = Writer(store)
+    live = Live()
+    writer = Writer(store, live.announce)
     decoders = Decoders(reader, settings.prices, settings.max_body_bytes)
 
     @asynccontextmanager
@@ -32,6 +34,7 @@ def create_app(settings: Settings) -> FastAPI:
         try:
             yield
         finally:
+            live.close()
             await decoders.stop()
             writer.stop()
             store.close()
@@ -48,6 +51,10 @@ def create_app(settings: Settings) -> FastAPI:
     errors.install(app)
     app.include_router(ingest.router(writer, decoders, settings))
     app.include_router(sessions.router(store, settings))
+    app.include_router(changes.router(store, live, settings))
+    app.include_router(export.router(store, settings))
+    app.include_router(events.router(store, live))
+    app.state.close_streams = live.close  # before a server waits for the requests under way
     app.include_router(health.router)
     if settings.ui:
         app.include_router(dashboard.router)

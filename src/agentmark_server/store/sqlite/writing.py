@@ -15,8 +15,9 @@ from agentmark_server import packing
 from agentmark_server.grouping import Grouped, Part, group
 from agentmark_server.model import Labels, ReceivedSpan, Role, Totals
 from agentmark_server.packing import Fact, Share
-from agentmark_server.store import SpanReader
+from agentmark_server.store import Edit, SpanReader
 from agentmark_server.store.sqlite.chunks import NUMBER_BITS, Chunks, Stored, ids_of
+from agentmark_server.store.sqlite.edits import Edits
 from agentmark_server.store.sqlite.forgotten import Forgotten
 from agentmark_server.store.sqlite.interned import Interned
 from agentmark_server.store.sqlite.statements import SQL, Row, one, rows
@@ -65,12 +66,19 @@ class Write:
     """One transaction's work for one app: put or remove spans of any traces, then `finish`."""
 
     def __init__(
-        self, connection: apsw.Connection, interned: Interned, forgotten: Forgotten, reader: SpanReader, app: int
+        self,
+        connection: apsw.Connection,
+        interned: Interned,
+        forgotten: Forgotten,
+        edits: Edits,
+        reader: SpanReader,
+        app: int,
     ) -> None:
         self._connection = connection
         self._interned = interned
         self._chunks = Chunks(connection, interned)
         self._forgotten = forgotten
+        self._edits = edits
         self._reader = reader
         self._app = app
         self._tick: int = one(connection, "tick")
@@ -359,6 +367,8 @@ class Write:
         added, joined = update.added or Totals(), update.joined or Labels()
         totals = totals.plus(added) if totals else added
         labels = self._joined_anew(session) if update.lost else old_labels.joined(joined)
+        if edit := self._edits.labels(self._app, session_id):
+            labels = labels.joined(edit)
         for user_id in old_labels.users - labels.users:
             self._do("delete_session_user", self._app, user_id, session)
         for user_id in labels.users - old_labels.users:
@@ -386,6 +396,21 @@ class Write:
         for (content,) in self._connection.execute(SQL["parts_of_session"], (session,)):
             labels = labels.joined(msgspec.msgpack.decode(content, type=Part).labels)
         return labels
+
+    def edit(self, session_id: str, edit: Edit) -> bool:
+        """Say something of a session; say whether it is there."""
+        session = self._one("find_session", self._app, session_id)
+        if session is None:
+            return False
+        self._edits.put(self._app, session_id, edit)
+        self._updates.setdefault(session, _Update()).lost = True
+        return True
+
+    def forget_edits(self, session_ids: Iterable[str]) -> None:
+        """Forget what was said of those sessions that are no more."""
+        for session_id in session_ids:
+            if self._one("find_session", self._app, session_id) is None:
+                self._edits.delete(self._app, session_id)
 
     def derive_anew(self, trace: int, trace_id: bytes) -> int:
         """Read the spans of a trace again as they were received, by today's rules; say how many there are."""
