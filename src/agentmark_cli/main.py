@@ -11,6 +11,8 @@ from agentmark_cli.database import database
 from agentmark_cli.demo import demo
 from agentmark_cli.dev import dev
 from agentmark_cli.output import one_line
+from agentmark_cli.session_changes import delete_session, update_session
+from agentmark_cli.session_export import export_session
 from agentmark_cli.sessions import sessions
 
 app = typer.Typer(
@@ -38,6 +40,9 @@ app.command()(demo)
 app.add_typer(api, name="api")
 app.add_typer(database, name="db")
 api.add_typer(sessions, name="sessions")
+sessions.command("update")(update_session)
+sessions.command("delete")(delete_session)
+sessions.command("export")(export_session)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -2,12 +2,12 @@
 
 import shlex
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
-from agentmark_cli.client import Answer, ask, local_gateway, remote_gateway
+from agentmark_cli.client import Answer, ask, gateway_of, segment
 from agentmark_cli.errors import CommandError
+from agentmark_cli.following import follow_sessions
 from agentmark_cli.output import (
     UNKNOWN,
     Column,
@@ -50,6 +50,7 @@ def list_sessions(
     cursor: Annotated[str | None, typer.Option(help="Go on where an earlier page ended.")] = None,
     name: Annotated[str | None, typer.Option(help="Only sessions with this text in their name.")] = None,
     user_id: Annotated[str | None, typer.Option(help="Only sessions of this user.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Then show what changes, until Ctrl-C.")] = False,
     remote: Remote = False,
     output: Format = None,
 ) -> None:
@@ -59,9 +60,15 @@ def list_sessions(
     Examples:
       agentmark api sessions list --limit 10
       agentmark api sessions list --user-id user-123 --name "billing"
+      agentmark api sessions list --follow
       agentmark api sessions list --output json | jq -r '.data[].id'
     """  # noqa: D301 - Typer keeps the lines of a paragraph after a backspace
     filters = {"name": name, "user_id": user_id}
+    if follow:
+        if offset is not None or cursor is not None:
+            raise CommandError("--follow begins with the latest sessions: leave out --offset and --cursor")
+        follow_sessions(gateway_of(remote), Output.chosen(output), limit=limit, **filters)
+        return
     answer = _ask(remote, "/v1/sessions", limit=limit, offset=offset, cursor=cursor, **filters)
     if Output.chosen(output) is Output.JSON:
         print_json(answer.raw)
@@ -95,7 +102,7 @@ def get_session(
     """  # noqa: D301 - Typer keeps the lines of a paragraph after a backspace
     if not session_id:
         raise CommandError("the session id is empty: agentmark api sessions list shows the ids")
-    answer = _ask(remote, f"/v1/sessions/{_segment(session_id)}", limit=limit, offset=offset)
+    answer = _ask(remote, f"/v1/sessions/{segment(session_id)}", limit=limit, offset=offset)
     if Output.chosen(output) is Output.JSON:
         print_json(answer.raw)
         return
@@ -116,14 +123,7 @@ def get_session(
 
 
 def _ask(remote: bool, path: str, **parameters: str | int | None) -> Answer:
-    return ask(remote_gateway() if remote else local_gateway(), path, **parameters)
-
-
-def _segment(session_id: str) -> str:
-    """Make an id one segment of a path. Dots alone would be taken for a step up, by clients and proxies."""
-    if session_id in {".", ".."}:
-        return session_id.replace(".", "%2E")
-    return quote(session_id, safe="", errors="surrogateescape")
+    return ask(gateway_of(remote), path, **parameters)
 
 
 def _rows(data: object) -> list[Row]:

@@ -231,7 +231,7 @@ def page_with(server: RunningServer, said: list[str]) -> tuple[httpx2.Response, 
 
 
 def test_html_holds_no_markup_of_others(shared_server: RunningServer) -> None:
-    """Whatever a session says, its page has the elements and attributes that a harmless one has, and says it all."""
+    """Whatever a session says, its page is made of what a harmless one is made of, and says it all."""
     _, harmless = page_with(shared_server, [f"harmless {n}" for n in range(len(HOSTILE))])
     reply, hostile = page_with(shared_server, HOSTILE)
     assert hostile.elements == harmless.elements
@@ -282,7 +282,7 @@ def test_wrong_parameters(shared_server: RunningServer, query: str) -> None:
     """A wrong parameter is a 400 that names it."""
     reply = httpx2.get(f"{shared_server.url}/v1/sessions/any/export?{query}")
     assert reply.status_code == 400
-    assert query.split("&")[-1].split("=")[0] in reply.json()["error"]["message"]
+    assert query.rsplit("&", maxsplit=1)[-1].split("=", maxsplit=1)[0] in reply.json()["error"]["message"]
 
 
 def test_unknown(shared_server: RunningServer) -> None:
