@@ -1,6 +1,5 @@
 """The shapes that the API answers with, made from the model."""
 
-from datetime import UTC, datetime
 from typing import Generic, Literal, Self, TypeVar
 
 from pydantic import BaseModel, Field
@@ -16,19 +15,9 @@ from agentmark_server.model import (
     Totals,
     Trace,
 )
+from agentmark_server.times import NS_IN_MS, rfc3339
 
 Item = TypeVar("Item")
-
-_NS_IN_MS = 10**6
-_NS_IN_S = 10**9
-
-
-def rfc3339(time: int | None) -> str | None:
-    """Nanoseconds since 1970 as RFC 3339 in UTC, always with nine digits and `Z`."""
-    if time is None:
-        return None
-    seconds, nanoseconds = divmod(time, _NS_IN_S)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
 
 
 def dollars(totals: Totals) -> float | None:
@@ -74,8 +63,8 @@ def _summary(totals: Totals, labels: Labels) -> dict[str, object]:
         "user_id": labels.user[-1] if labels.user else None,
         "start": rfc3339(labels.start),
         "end": rfc3339(labels.end),
-        "duration_ms": max(0, (labels.end or 0) - (labels.start or 0)) / _NS_IN_MS if known else None,
-        "latency_ms": totals.duration / timed / _NS_IN_MS if timed else None,
+        "duration_ms": max(0, (labels.end or 0) - (labels.start or 0)) / NS_IN_MS if known else None,
+        "latency_ms": totals.duration / timed / NS_IN_MS if timed else None,
         "span_count": totals.span_count,
         "call_count": totals.call_count,
         "error_count": totals.error_count,
@@ -127,7 +116,7 @@ class SessionSchema(_Summary):
                 "failed_trace_count": session.totals.failed_trace_count,
                 "status": _status(labels, now, idle),
                 "outcome": labels.outcome[-1] if labels.outcome else None,
-                "active_ms": None if session.active is None else session.active / _NS_IN_MS,
+                "active_ms": None if session.active is None else session.active / NS_IN_MS,
                 **_summary(session.totals, labels),
             }
         )
