@@ -4,7 +4,8 @@ A few orders have an index. A page of one is walked along it, with every conditi
 condition alone leaves so few sessions that sorting them is cheaper, they are fetched by it and sorted.
 """
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
 import apsw
@@ -12,6 +13,7 @@ import msgspec
 
 from agentmark_server.model import RUNNING_AT_MOST, Page, Session, SessionStatus, Slice
 from agentmark_server.queries import Activity, Between, Labelled, Order, SessionQuery
+from agentmark_server.store.sqlite import search
 from agentmark_server.store.sqlite.questions import Integer, cursor_of, opened, session_of
 from agentmark_server.store.sqlite.statements import Row, one
 
@@ -111,6 +113,10 @@ def _conditions(connection: apsw.Connection, app: int, query: SessionQuery) -> I
         yield from _between(between)
     if query.statuses:
         yield _has_status(query.statuses, query.activity)
+    if query.search:
+        yield _found(search.named(connection, query.search)) or _named(query.search)
+    if query.q:
+        yield from filter(None, [_found(search.saying(connection, query.q))])
 
 
 def _has_label(app: int, labelled: Labelled) -> _Condition:
@@ -153,6 +159,23 @@ def _has_status(statuses: Sequence[SessionStatus], activity: Activity) -> _Condi
     }
     bindings = [activity.now, RUNNING_AT_MOST, activity.now, activity.idle]
     return _Condition(" OR ".join(texts[status] for status in statuses), bindings * len(statuses))
+
+
+def _found(sessions: Collection[int] | None) -> _Condition | None:
+    """Sessions by number, where that says which."""
+    if sessions is None:
+        return None
+    numbers = "SELECT value FROM json_each(?)"
+    text = f"id IN ({numbers})"
+    return _Condition(text, [json.dumps(list(sessions))], fetch=text, count=numbers)
+
+
+def _named(terms: Sequence[str]) -> _Condition:
+    """Sessions by a part of their id or name: many, so each is compared."""
+    compared, bindings = search.compared(terms)
+    found = f"SELECT id FROM session_text WHERE {compared}"  # noqa: S608  # marks alone
+    text = f"EXISTS (SELECT 1 FROM session_text AS said WHERE said.id = session.id AND ({compared}))"  # noqa: S608
+    return _Condition(text, bindings, fetch=f"id IN ({found})", count=found)
 
 
 def _count(connection: apsw.Connection, condition: _Condition) -> int | None:

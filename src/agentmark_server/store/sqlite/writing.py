@@ -18,6 +18,7 @@ from agentmark_server.model import Labels, ReceivedSpan, Role, Totals
 from agentmark_server.packing import Fact, Share
 from agentmark_server.queries import LabelKind
 from agentmark_server.store import SpanReader
+from agentmark_server.store.sqlite import indexing
 from agentmark_server.store.sqlite.chunks import NUMBER_BITS, Chunks, Stored, ids_of
 from agentmark_server.store.sqlite.forgotten import Forgotten
 from agentmark_server.store.sqlite.interned import Interned
@@ -255,6 +256,8 @@ class Write:
         trace.next += len(share.span_ids)
         trace.spans += len(share.span_ids) - len(replaced)
         trace.fresh += len(share.span_ids)
+        if replaced:
+            indexing.outdate_spans(self._connection, trace.number, [one.number for one in replaced.values()])
         for span_id in replaced:
             self._interned.release_terms(list(self._one("terms_of_span", trace.number, span_id)))
         self._do("put_chunk", *self._chunks.row(trace.number, first, share))
@@ -342,6 +345,8 @@ class Write:
         known = rows(self._connection, "parts_of_trace", *ids_of(trace))
         old = {session: (id_ & _NUMBER, content) for id_, session, content in known}
         new = {self._session(owner): part for owner, part in grouped.parts.items()}
+        if len(new) > 1 >= len(old):
+            indexing.outdate_trace(self._connection, trace)
         for session in old.keys() - new.keys():
             self._do("delete_part", ids_of(trace)[0] + old[session][0])
         free = max([place for place, _ in old.values()], default=-1) + 1
@@ -489,6 +494,7 @@ class Write:
             self._do("delete_part", part)
         self._release_rows(trace.number)
         self._chunks.delete(trace.number)
+        indexing.take_out_trace(self._connection, trace.number)
         self._do("unmark_stale", trace.number)
         self._do("delete_trace", trace.number)
         return trace.spans
@@ -521,6 +527,7 @@ class Write:
         _, first, *_ = self._one("find_trace", self._app, trace_id)
         self._release_rows(trace)
         self._chunks.delete(trace)
+        indexing.take_out_trace(self._connection, trace)
         for some in packing.batches(list(received.values())):
             share = packing.share(trace_id, some, self._reader)
             self._do("put_chunk", *self._chunks.row(trace, first, share))
