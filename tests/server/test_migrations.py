@@ -77,13 +77,14 @@ def inserts(path: Path) -> str:
 
 def of_version(version: int, path: Path) -> Path:
     """A file of a schema, with `SPANS` in it."""
-    data = inserts(filled(path.with_name("today.db"))) if version == TODAY else kept(version)
+    if version == TODAY:
+        return filled(path)
     connection = apsw.Connection(str(path))
     for script in migrations()[:version]:
         connection.execute(script)
     for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
         connection.execute(f'DELETE FROM "{table}"')  # noqa: S608  # what a script put in is in the data too
-    connection.execute(data)
+    connection.execute(kept(version))
     connection.pragma("user_version", version)
     connection.close()
     return path
