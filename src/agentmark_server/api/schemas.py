@@ -182,7 +182,7 @@ class SessionPagination(Pagination):
     @classmethod
     def lagging(cls, page: Page[Item], limit: int, offset: int, lag: int | None) -> Self:
         """What a page says of itself, when the index of words is so many nanoseconds behind."""
-        lag_ms = None if lag is None else lag / _NS_IN_MS
+        lag_ms = None if lag is None else lag / NS_IN_MS
         return cls(**Pagination.of(page, limit, offset).model_dump(), index_lag_ms=lag_ms)
 
 
