@@ -12,7 +12,7 @@ def has_part(term: str, *texts: str | None) -> bool:
 
 
 def _compared(text: str) -> str:
-    return text.casefold().replace("\0", "\ufffd")
+    return text.casefold().replace("\0", "\ufffd").replace("\x1f", "\ufffd")
 
 
 def says(asked: str, texts: Iterable[str]) -> bool:

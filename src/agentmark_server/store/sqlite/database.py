@@ -57,7 +57,7 @@ class Database:
         connection.pragma("journal_mode", "WAL")
         # What is deleted is overwritten.
         connection.pragma("secure_delete", True)
-        connection.create_scalar_function("searchable", _searchable, 1, deterministic=True)
+        connection.create_scalar_function("searchable", _searchable, 2, deterministic=True)
         return connection
 
     @contextmanager
@@ -123,16 +123,20 @@ def _fold(*texts: object) -> str | None:
 
 _SEARCHABLE: Final = 1000
 """Characters of a name that are searched."""
+_BETWEEN: Final = "\x1f"
+_NOT_SEARCHED: Final = str.maketrans({"\0": "\ufffd", _BETWEEN: "\ufffd"})
 
 
 def searchable(text: str) -> str:
-    """Text as `search` compares it, in any case; NUL, at which SQLite ends texts, counts as U+FFFD."""
-    return text.casefold().replace("\0", "\ufffd")
+    """Text as `search` compares it: in any case.
+
+    NUL, at which SQLite's index ends texts, and what stands between texts count as U+FFFD.
+    """
+    return text.casefold().translate(_NOT_SEARCHED)
 
 
-def _searchable(*texts: object) -> str | None:
-    [text] = texts
-    return searchable(text[:_SEARCHABLE]) if isinstance(text, str) else None
+def _searchable(*texts: object) -> str:
+    return _BETWEEN.join(searchable(text[:_SEARCHABLE]) for text in texts if isinstance(text, str))
 
 
 def _own(path: Path) -> apsw.Connection:

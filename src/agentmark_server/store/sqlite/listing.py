@@ -74,6 +74,8 @@ class _Condition(msgspec.Struct, frozen=True):
     """The index by which they are; without one by their numbers."""
     count: str | None = None
     """A statement of the numbers of the sessions that it leaves."""
+    exact: bool = False
+    """Whether that names each of the app's sessions once, and no other."""
 
 
 class _Plan(msgspec.Struct, frozen=True):
@@ -93,12 +95,22 @@ def list_sessions(connection: apsw.Connection, app: int | None, query: SessionQu
     counts = [_count(connection, condition) for condition in conditions]
     fetching = _fetching(app, conditions, counts)
     walking = _walking(app, conditions, _INDEXES.get(query.order))
-    total = everything if not conditions else _rows_of(connection, "count(*)", fetching or walking).get
+    total = _total(connection, conditions, fetching or walking) if conditions else everything
     cheaper = _cheaper(everything, counts, part, indexed=query.order in _INDEXES)
     found = _page(connection, fetching if fetching and cheaper else walking, query, part)
     shown = [session_of(one(connection, "session_of_number", number)) for number, *_ in found[: part.limit]]
     more = len(found) > part.limit
     return Page(shown, total, cursor_of(*found[part.limit - 1][1:]) if more else None)
+
+
+def _total(connection: apsw.Connection, conditions: Sequence[_Condition], plan: _Plan) -> int:
+    total: int
+    if len(conditions) == 1 and conditions[0].exact:
+        [only] = conditions
+        total = connection.execute(f"SELECT count(*) FROM ({only.count})", only.bindings).get  # noqa: S608  # ours
+    else:
+        total = _rows_of(connection, "count(*)", plan).get
+    return total
 
 
 def _conditions(connection: apsw.Connection, app: int, query: SessionQuery) -> Iterator[_Condition]:
@@ -114,9 +126,11 @@ def _conditions(connection: apsw.Connection, app: int, query: SessionQuery) -> I
     if query.statuses:
         yield _has_status(query.statuses, query.activity)
     if query.search:
-        yield _found(search.named(connection, query.search)) or _named(query.search)
+        sessions = search.named(connection, app, query.search)
+        yield _named(app, query.search) if sessions is None else _numbered(sessions)
     if query.q:
-        yield from filter(None, [_found(search.saying(connection, query.q))])
+        sessions = search.saying(connection, app, query.q)
+        yield from [] if sessions is None else [_numbered(sessions)]
 
 
 def _has_label(app: int, labelled: Labelled) -> _Condition:
@@ -161,21 +175,19 @@ def _has_status(statuses: Sequence[SessionStatus], activity: Activity) -> _Condi
     return _Condition(" OR ".join(texts[status] for status in statuses), bindings * len(statuses))
 
 
-def _found(sessions: Collection[int] | None) -> _Condition | None:
-    """Sessions by number, where that says which."""
-    if sessions is None:
-        return None
+def _numbered(sessions: Collection[int]) -> _Condition:
+    """Sessions by number."""
     numbers = "SELECT value FROM json_each(?)"
     text = f"id IN ({numbers})"
-    return _Condition(text, [json.dumps(list(sessions))], fetch=text, count=numbers)
+    return _Condition(text, [json.dumps(list(sessions))], fetch=text, count=numbers, exact=True)
 
 
-def _named(terms: Sequence[str]) -> _Condition:
+def _named(app: int, terms: Sequence[str]) -> _Condition:
     """Sessions by a part of their id or name: many, so each is compared."""
-    compared, bindings = search.compared(terms)
+    compared, bindings = search.compared(app, terms)
     found = f"SELECT id FROM session_text WHERE {compared}"  # noqa: S608  # marks alone
-    text = f"EXISTS (SELECT 1 FROM session_text AS said WHERE said.id = session.id AND ({compared}))"  # noqa: S608
-    return _Condition(text, bindings, fetch=f"id IN ({found})", count=found)
+    text = f"EXISTS (SELECT 1 FROM session_text AS said WHERE said.id = session.id AND {compared})"  # noqa: S608
+    return _Condition(text, bindings, fetch=f"id IN ({found})", count=found, exact=True)
 
 
 def _count(connection: apsw.Connection, condition: _Condition) -> int | None:

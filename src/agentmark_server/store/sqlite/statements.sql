@@ -332,10 +332,22 @@ INSERT INTO session_grams (session_grams) VALUES ('delete-all');
 INSERT INTO message_words (message_words) VALUES ('delete-all');
 DELETE FROM document; DELETE FROM stale_document;
 
--- name: sessions_named
--- Those that have the three-character parts and the whole of a term.
+-- name: sessions_with_parts
+-- Those that have the three-character parts of a term, and the whole of it.
 SELECT id FROM session_grams CROSS JOIN session_text ON session_text.id = session_grams.rowid
-WHERE session_grams MATCH ? AND (instr(session_text.session_id, ?) > 0 OR instr(session_text.name, ?) > 0) LIMIT ?;
+WHERE session_grams MATCH ? AND session_text.app = ? AND instr(session_text.text, ?) > 0 LIMIT ?;
+
+-- name: sessions_compared
+-- Those that have a term, without a look into the index.
+SELECT id FROM session_text WHERE app = ? AND instr(text, ?) > 0 LIMIT ?;
+
+-- name: count_sessions_with_part
+-- Counted so far.
+SELECT count(*) FROM (SELECT 1 FROM session_grams WHERE session_grams MATCH ? LIMIT ?);
+
+-- name: sessions_of_app
+-- Of sessions, a JSON list of numbers, those of an app.
+SELECT id FROM session WHERE id IN (SELECT value FROM json_each(?)) AND app = ?;
 
 -- name: documents_with
 -- Those that have a word.

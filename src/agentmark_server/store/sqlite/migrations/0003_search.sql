@@ -1,43 +1,41 @@
 -- Finding sessions by parts of their id and name, and by the words of their messages.
 
--- Id and name as they are compared: in any case, cut (database.py: `searchable`).
+-- Id and name, as they are compared: in any case, a long name cut (database.py: `searchable`).
 CREATE TABLE session_text (
   id INTEGER PRIMARY KEY,
-  session_id TEXT NOT NULL,
-  name TEXT
+  app INTEGER NOT NULL,
+  text TEXT NOT NULL
 );
 
 -- Every three characters in a row: https://sqlite.org/fts5.html#the_trigram_tokenizer. `case_sensitive`, for case is
 -- gone already; without positions, for what is found is compared with session_text.
 CREATE VIRTUAL TABLE session_grams USING fts5(
-  session_id, name, content = 'session_text', content_rowid = 'id',
+  text, content = 'session_text', content_rowid = 'id',
   tokenize = 'trigram case_sensitive 1', detail = none, columnsize = 0
 );
 -- What is deleted is taken out of the index at once, not only hidden.
 INSERT INTO session_grams (session_grams, rank) VALUES ('secure-delete', 1);
 
 CREATE TRIGGER session_added AFTER INSERT ON session BEGIN
-  INSERT INTO session_text VALUES (new.id, searchable(new.session_id), searchable(new.name));
+  INSERT INTO session_text VALUES (new.id, new.app, searchable(new.session_id, new.name));
 END;
 CREATE TRIGGER session_renamed AFTER UPDATE OF name ON session WHEN old.name IS NOT new.name BEGIN
-  UPDATE session_text SET name = searchable(new.name) WHERE id = new.id;
+  UPDATE session_text SET text = searchable(new.session_id, new.name) WHERE id = new.id;
 END;
 CREATE TRIGGER session_deleted AFTER DELETE ON session BEGIN
   DELETE FROM session_text WHERE id = old.id;
 END;
 CREATE TRIGGER session_text_added AFTER INSERT ON session_text BEGIN
-  INSERT INTO session_grams (rowid, session_id, name) VALUES (new.id, new.session_id, new.name);
+  INSERT INTO session_grams (rowid, text) VALUES (new.id, new.text);
 END;
 CREATE TRIGGER session_text_changed AFTER UPDATE ON session_text BEGIN
-  INSERT INTO session_grams (session_grams, rowid, session_id, name)
-  VALUES ('delete', old.id, old.session_id, old.name);
-  INSERT INTO session_grams (rowid, session_id, name) VALUES (new.id, new.session_id, new.name);
+  INSERT INTO session_grams (session_grams, rowid, text) VALUES ('delete', old.id, old.text);
+  INSERT INTO session_grams (rowid, text) VALUES (new.id, new.text);
 END;
 CREATE TRIGGER session_text_deleted AFTER DELETE ON session_text BEGIN
-  INSERT INTO session_grams (session_grams, rowid, session_id, name)
-  VALUES ('delete', old.id, old.session_id, old.name);
+  INSERT INTO session_grams (session_grams, rowid, text) VALUES ('delete', old.id, old.text);
 END;
-INSERT INTO session_text SELECT id, searchable(session_id), searchable(name) FROM session;
+INSERT INTO session_text SELECT id, app, searchable(session_id, name) FROM session;
 
 -- Chunks whose words are not in the index yet, in order of arrival; `at` is when they came, in ms since 1970.
 CREATE TABLE unindexed (
