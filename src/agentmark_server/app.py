@@ -10,6 +10,7 @@ from agentmark_server.api import changes, errors, events, export, health, sessio
 from agentmark_server.decoders import Decoders
 from agentmark_server.decoding import SpanReader
 from agentmark_server.doors import LocalOnly, RawPath
+from agentmark_server.indexer import Indexer
 from agentmark_server.live import Live
 from agentmark_server.pricing import Prices
 from agentmark_server.settings import Settings
@@ -26,17 +27,20 @@ def create_app(settings: Settings) -> FastAPI:
     store = open_store(settings.db, reader)
     live = Live()
     writer = Writer(store, live.announce)
+    indexer = Indexer(store)
     decoders = Decoders(reader, settings.prices, settings.max_body_bytes)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         writer.start()
+        indexer.start()
         try:
             yield
         finally:
             live.close()
             await decoders.stop()
             writer.stop()
+            indexer.stop()
             store.close()
 
     app = FastAPI(

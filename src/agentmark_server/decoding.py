@@ -9,8 +9,9 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from agentmark_server import otlp, otlp_logs
-from agentmark_server.conventions import normalise
-from agentmark_server.model import Origin, ReceivedSpan, Span, SpanView
+from agentmark_server.conventions import normalise, preview
+from agentmark_server.conventions.messages import messages, texts_of
+from agentmark_server.model import LOG_EVENT, Origin, Preview, ReceivedSpan, Span, SpanView
 from agentmark_server.packing import Share, pack
 from agentmark_server.pricing import Prices
 
@@ -35,9 +36,24 @@ class SpanReader:
             raise TypeError(view.reason)  # it was readable when it came
         return self.read(view)
 
+    def preview(self, received: ReceivedSpan) -> Preview:
+        """What a span tells of input and output."""
+        view = received.view or otlp.view(otlp.RawSpan(received.origin, received.raw))
+        return (None, None) if isinstance(view, otlp.RejectedSpan) else preview(view)
+
     def canonical(self, raw: bytes) -> bytes:
         """One encoding for all encodings of the same span."""
         return otlp.canonical(raw)
+
+    def texts(self, origin: Origin, raw: bytes) -> Iterator[str]:
+        """What is said in the messages of a span that was received."""
+        view = otlp.view(otlp.RawSpan(origin, raw))
+        if isinstance(view, otlp.RejectedSpan):
+            raise TypeError(view.reason)  # it was readable when it came
+        events = list(view.events)
+        if LOG_EVENT in view.attributes and not events:
+            events = [(view.name, {key: view.attributes[key] for key in view.attributes})]
+        return texts_of(messages(view.attributes, events, span_name=view.name))
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -79,7 +95,7 @@ class Body(msgspec.Struct, frozen=True):
 def decode(body: Body, limit: int, reader: SpanReader, signal: Signal = TRACES) -> Batch:
     """A body to shares. Raises otlp.UnreadableError, otlp.TooLargeError (more than `limit` bytes)."""
     spans, rejected = read(body, limit, reader, signal)
-    return Batch(pack(spans, reader.canonical), rejected)
+    return Batch(pack(spans, reader), rejected)
 
 
 def read(
@@ -95,5 +111,5 @@ def read(
         if isinstance(view, otlp.RejectedSpan):
             rejected.append(view.reason)
         elif isinstance(raw, otlp.RawSpan):
-            spans.append(ReceivedSpan(reader.read(view), raw.raw, raw.origin, len(view.attributes)))
+            spans.append(ReceivedSpan(reader.read(view), raw.raw, raw.origin, len(view.attributes), view))
     return spans, rejected

@@ -4,16 +4,19 @@ Pure functions of the set of spans: neither order nor repetition matters. The ru
 docs/sessions.md, "Whose session a span is in" and "Counting once".
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from enum import IntEnum
 from typing import Final
 
 import msgspec
 
+from agentmark_server.intervals import Intervals, union
 from agentmark_server.model import EARLIEST, LATEST, Kind, Labels, Role, Said, Span, SpanStatus, Totals
 
 _LEVELS_BETWEEN_COPIES: Final = 64
 _CALLS_BETWEEN_COPIES: Final = 16
 """How far a copy is looked for: bounds the work for traces made to be slow."""
+_WORK: Final = frozenset((Kind.LLM, Kind.EMBEDDING, Kind.TOOL, Kind.RETRIEVAL))
 _CLOCK_STEP: Final = 10**6
 """Some programs' clocks go in steps of a millisecond."""
 
@@ -25,6 +28,8 @@ class Part(msgspec.Struct, array_like=True, gc=False):
     status: SpanStatus
     totals: Totals
     labels: Labels
+    busy: Intervals = ()
+    """When calls, tools and retrievals were under way."""
 
 
 class Grouped(msgspec.Struct):
@@ -59,8 +64,26 @@ class _Node(msgspec.Struct, gc=False, eq=False):
     error_below: bool = False
 
 
-def group(spans: Iterable[Span]) -> Grouped:
-    """Derive one trace from all of its spans, each there once. Without a span there are no parts."""
+Say = Callable[[bytes, "Side"], str | None]
+"""What the span of an id tells of one side."""
+
+
+class Side(IntEnum):
+    """Which of the two texts of a `model.Preview`."""
+
+    INPUT = 0
+    OUTPUT = 1
+
+
+def _silent(_: bytes, __: Side) -> None:
+    """What no span tells, where nobody asks."""
+
+
+def group(spans: Iterable[Span], say: Say = _silent) -> Grouped:
+    """Derive one trace from all of its spans, each there once. Without a span there are no parts.
+
+    `say` is asked for few spans: the first that tell of an input, the last that tell of an output.
+    """
     in_time = sorted(spans, key=_order)
     events = [span for span in in_time if span.role is Role.EVENT]
     joined = _joined(in_time, events) if events else {}
@@ -80,9 +103,9 @@ def group(spans: Iterable[Span]) -> Grouped:
     by_owner = _by_owner(nodes, owners)
     for owner, members in by_owner.items():
         own = in_time if len(by_owner) == 1 else [span for span in in_time if owners[span.span_id] == owner]
-        labels = _labels(own, owner)
+        labels = _labels(own, owner, _with_events(say, events) if events else say)
         totals = _totals(members, labels, failed=status == "error")
-        parts[owner] = Part(name, status, totals, labels)
+        parts[owner] = Part(name, status, totals, labels, _busy(own, labels))
     return Grouped(owners, frozenset([node.span.span_id for node in nodes if node.counts]), joined, parts)
 
 
@@ -107,10 +130,23 @@ def _with_event(span: Span, event: Span) -> Span:
         span,
         usage=span.usage if span.usage.stated else event.usage,
         model=span.model or event.model,
-        input=span.input or event.input,
-        output=span.output or event.output,
+        has_input=span.has_input or event.has_input,
+        has_output=span.has_output or event.has_output,
         context=context,
     )
+
+
+def _with_events(say: Say, events: Sequence[Span]) -> Say:
+    """What a span says itself, and what it leaves open from the latest record that says it."""
+    ids: dict[bytes, list[bytes]] = {}
+    for event in reversed(events):
+        ids.setdefault(event.parent_id, []).append(event.span_id)
+
+    def heard(span_id: bytes, side: Side) -> str | None:
+        told = (say(id_, side) for id_ in (span_id, *ids.get(span_id, ())))
+        return next((said for said in told if said), None)
+
+    return heard
 
 
 def _order(span: Span) -> tuple[int, bytes]:
@@ -321,7 +357,7 @@ def _cost(node: _Node) -> int | None:
     return next((usage for usage in usages if usage.cost_stated), usages[0]).cost
 
 
-def _labels(spans: Sequence[Span], owner: str | None) -> Labels:
+def _labels(spans: Sequence[Span], owner: str | None, say: Say) -> Labels:
     """What the spans of one owner, in order of time, say."""
     # Spans of a trace mostly share their surroundings: the first and the last span of each will do.
     last = {id(span.context): span for span in spans}
@@ -329,15 +365,15 @@ def _labels(spans: Sequence[Span], owner: str | None) -> Labels:
     contexts = [span.context for span in first.values()]
     known = [span for span in spans if EARLIEST <= span.start < LATEST]
     ends = [span.counted_end for span in spans if EARLIEST <= span.end < LATEST]
-    talk = [span for span in spans if span.kind is not Kind.TOOL]
     return Labels(
         start=known[0].start if known else None,
         end=max(ends, default=None),
         running_since=max([span.start for span in known if span.end == 0], default=None),
         name=max([_at_start(s, name) for s in last.values() if (name := s.context.session_name)], default=None),
+        outcome=max([_at_start(s, said) for s in last.values() if (said := s.context.outcome)], default=None),
         user=min([_at_start(s, user) for s in first.values() if (user := s.context.user_id)], default=None),
-        input=next((_at_start(span, span.input) for span in talk if span.input), None),
-        output=max([_at_end(span, span.output) for span in talk if span.output], default=None),
+        input=_first_input(spans, say),
+        output=_last_output(spans, say),
         users=frozenset([c.user_id for c in contexts if c.user_id]),
         models=frozenset([span.model for span in spans if span.model]),
         agents=frozenset([span.agent for span in spans if span.agent]),
@@ -350,12 +386,42 @@ def _labels(spans: Sequence[Span], owner: str | None) -> Labels:
     )
 
 
+def _first_input(spans: Sequence[Span], say: Say) -> Said | None:
+    """What was asked first; what a tool is given nobody asked."""
+    for span in spans:
+        if span.has_input and span.kind is not Kind.TOOL:
+            said = say(span.span_id, Side.INPUT)
+            if said:
+                return _at_start(span, said)
+    return None
+
+
+def _last_output(spans: Sequence[Span], say: Say) -> Said | None:
+    """What was answered last."""
+    talk = [span for span in spans if span.has_output and span.kind is not Kind.TOOL]
+    for span in sorted(talk, key=lambda span: (span.end, span.span_id), reverse=True):
+        said = say(span.span_id, Side.OUTPUT)
+        if said:
+            return span.end, span.trace_id, span.span_id, said
+    return None
+
+
+def _busy(spans: Sequence[Span], labels: Labels) -> Intervals:
+    """When the spans that do the work ran; where none does, from the start to the end of all."""
+    known = [
+        (span.start, span.counted_end)
+        for span in spans
+        if (span.role is Role.CALL or span.kind in _WORK)
+        and EARLIEST <= span.start < LATEST
+        and EARLIEST <= span.end < LATEST
+    ]
+    if not known and labels.start is not None and labels.end is not None:
+        known = [(labels.start, max(labels.start, labels.end))]
+    return union(known)
+
+
 def _at_start(span: Span, value: str) -> Said:
     return span.start, span.trace_id, span.span_id, value
-
-
-def _at_end(span: Span, value: str) -> Said:
-    return span.end, span.trace_id, span.span_id, value
 
 
 def _metadata(spans: Iterable[Span]) -> dict[str, Said]:

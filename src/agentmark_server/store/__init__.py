@@ -3,14 +3,15 @@
 `Store` is the contract that every engine keeps, in prose and types; one suite of tests runs on all of them.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
-from agentmark_server.model import Origin, Page, ReceivedSpan, Session, SessionQuery, Slice, Span, Trace
-from agentmark_server.packing import Share
+from agentmark_server.model import Origin, Page, ReceivedSpan, Session, Slice, Span, Trace
+from agentmark_server.packing import Reader, Share
+from agentmark_server.queries import SessionQuery
 
 
 class StoreError(Exception):
@@ -21,15 +22,15 @@ class BadCursorError(ValueError):
     """A cursor that no page of this list gave."""
 
 
-class SpanReader(Protocol):
+class SpanReader(Reader, Protocol):
     """How a store reads the spans that it keeps: handed to it, for it knows neither OTLP nor conventions."""
 
     def normalise(self, origin: Origin, raw: bytes) -> Span:
         """The facts of a span that was received, by today's rules."""
         ...
 
-    def canonical(self, raw: bytes) -> bytes:
-        """One encoding for all encodings of the same span."""
+    def texts(self, origin: Origin, raw: bytes) -> Iterable[str]:
+        """What is said in the messages of a span: its words are what the span is found by."""
         ...
 
 
@@ -104,6 +105,9 @@ class Store(Protocol):
     raises, nothing of it is; it raises StoreError where that may pass (a full disk, say). A reader sees the whole
     of a write or nothing of it, and is never blocked by one.
 
+    **Words come later.** What `append` took is found by `SessionQuery.q` once `index` has come to it, be it after
+    a crash. What was replaced, deleted or went to another session is never found where it was.
+
     **Cost.** Appending costs, amortised, what the batch is worth, not the size of the trace or of the session
     that it joins. Methods may be called from any thread; writers wait for each other.
     """
@@ -143,7 +147,7 @@ class Store(Protocol):
         ...
 
     def list_sessions(self, app: str, query: SessionQuery, part: Slice) -> Page[Session]:
-        """Sessions that fit, the last to end first; ties by id, those without an end last.
+        """Sessions that fit, in the order that is asked for; ties by id, those without what it sorts by last.
 
         Raises BadCursorError.
         """
@@ -186,6 +190,17 @@ class Store(Protocol):
 
     def count_spans(self, app: str) -> int:
         """How many spans are kept: each once, whatever it was sent as."""
+        ...
+
+    def index(self) -> bool:
+        """Bring the words of some of the spans into the index that `SessionQuery.q` asks; False when all are.
+
+        Meant to be called again and again by one thread, beside those that append and ask, to whom it gives way.
+        """
+        ...
+
+    def index_lag(self) -> int | None:
+        """For how long the oldest of the spans that are not in that index have waited (ns); None when all are."""
         ...
 
     def check(self) -> None:

@@ -9,10 +9,10 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from agentmark_server import wire
-from agentmark_server.api.schemas import rfc3339
 from agentmark_server.attributes import Pairs, value_of
 from agentmark_server.conventions.messages import Messages, messages
 from agentmark_server.model import LATEST, PICO, Origin, ReceivedSpan, Span, Usage, Value
+from agentmark_server.times import rfc3339
 
 
 class Contents(msgspec.Struct, frozen=True):

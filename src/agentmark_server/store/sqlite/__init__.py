@@ -8,8 +8,9 @@ from typing import Final
 
 import apsw
 
-from agentmark_server.model import Page, Session, SessionQuery, Slice, Trace
+from agentmark_server.model import Page, Session, Slice, Trace
 from agentmark_server.packing import Share
+from agentmark_server.queries import SessionQuery
 from agentmark_server.store import (
     Appended,
     BadCursorError,
@@ -21,10 +22,11 @@ from agentmark_server.store import (
     SessionSelector,
     SpanReader,
 )
-from agentmark_server.store.sqlite import exporting, questions
+from agentmark_server.store.sqlite import exporting, indexing, listing, questions
 from agentmark_server.store.sqlite.database import Database
 from agentmark_server.store.sqlite.edits import Edits
 from agentmark_server.store.sqlite.forgotten import Forgotten
+from agentmark_server.store.sqlite.indexing import Index
 from agentmark_server.store.sqlite.interned import Interned
 from agentmark_server.store.sqlite.statements import SQL, one, rows
 from agentmark_server.store.sqlite.writing import Write
@@ -40,6 +42,7 @@ class SqliteStore:
     def __init__(self, path: Path, reader: SpanReader) -> None:
         self._database = Database(path)
         self._reader = reader
+        self._index = Index(self._database, reader)
         with self._database.writing() as connection:
             self._interned = Interned(connection)
             self._forgotten = Forgotten(connection)
@@ -101,6 +104,7 @@ class SqliteStore:
             self._interned.clear()
             total = one(connection, "count_all_spans")
             one(connection, "note_sessions")
+            indexing.index_anew(connection)
             connection.execute(SQL["clear_derived"])
             done = 0
             for app, traces in _traces_by_app(connection):
@@ -113,6 +117,8 @@ class SqliteStore:
             one(connection, "tick")
             one(connection, "end_noted_sessions")
             one(connection, "forget_noted_sessions")
+        while self.index():
+            pass
         return done
 
     def changes(self, app: str, after: str | None = None, limit: int = 1000) -> Changes:
@@ -132,7 +138,7 @@ class SqliteStore:
     def list_sessions(self, app: str, query: SessionQuery, part: Slice) -> Page[Session]:
         """See `Store.list_sessions`."""
         with self._read(app) as connection:
-            return questions.list_sessions(connection, _app(connection, app), query, part)
+            return listing.list_sessions(connection, _app(connection, app), query, part)
 
     def get_session(self, app: str, session_id: str) -> Session | None:
         """See `Store.get_session`."""
@@ -182,6 +188,15 @@ class SqliteStore:
                 if owned:
                     yield OwnedSpans(trace, owned.spans())
             part = Slice(limit=100, cursor=page.next_cursor) if page.next_cursor else None
+
+    def index(self) -> bool:
+        """See `Store.index`."""
+        return self._index.step()
+
+    def index_lag(self) -> int | None:
+        """See `Store.index_lag`."""
+        with self._database.reading() as connection:
+            return indexing.lag(connection)
 
     def check(self) -> None:
         """See `Store.check`."""

@@ -5,17 +5,20 @@ A trace is derived from all of its spans: at once, or a large one before it is n
 new part, unless one lost something; only then the session is joined anew from all of its parts.
 """
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Any, Final
 
 import apsw
 import msgspec
 
-from agentmark_server import packing
-from agentmark_server.grouping import Grouped, Part, group
+from agentmark_server import intervals, packing
+from agentmark_server.grouping import Grouped, Part, Side, group
+from agentmark_server.intervals import Interval, Intervals
 from agentmark_server.model import Labels, ReceivedSpan, Role, Totals
 from agentmark_server.packing import Fact, Share
+from agentmark_server.queries import LabelKind
 from agentmark_server.store import Edit, SpanReader
+from agentmark_server.store.sqlite import indexing
 from agentmark_server.store.sqlite.chunks import NUMBER_BITS, Chunks, Stored, ids_of
 from agentmark_server.store.sqlite.edits import Edits
 from agentmark_server.store.sqlite.forgotten import Forgotten
@@ -59,7 +62,31 @@ class _Update(msgspec.Struct):
 
     added: Totals | None = None
     joined: Labels | None = None
+    busy: Intervals = ()
     lost: bool = False
+
+
+class _State(msgspec.Struct):
+    """A session as it is kept."""
+
+    number: int
+    id: str
+    totals: Totals = msgspec.field(default_factory=Totals)
+    labels: Labels = msgspec.field(default_factory=Labels)
+    busy: Intervals = ()
+
+    def joined(self, update: _Update) -> "_State":
+        """With what an update adds, but for the totals."""
+        labels = self.labels.joined(update.joined or Labels())
+        return _State(self.number, self.id, labels=labels, busy=intervals.joined(self.busy, update.busy))
+
+    def row(self, tick: int) -> Row:
+        """As `put_session` takes it, behind the numbers of session and app."""
+        labels = self.labels
+        said = [text and text[-1] for text in (labels.name, labels.user, labels.outcome)]
+        active = intervals.length(self.busy) if self.busy else None
+        times = labels.start, labels.end, labels.running_since, active
+        return self.id, tick, *said, *times, *self.totals.numbers()
 
 
 class Write:
@@ -89,6 +116,13 @@ class Write:
         # Rows of traces that are new in this write: many small statements cost more than few large ones.
         self._new_rows: dict[str, list[Row]] = {"add_trace": [], "put_chunk": [], "put_span": [], "put_part": []}
         self._new_traces: set[bytes] = set()
+        self._session_rows: dict[str, list[Row]] = {
+            "delete_label": [],
+            "add_label": [],
+            "put_session": [],
+            "put_session_detail": [],
+        }
+        self._grown = 0
         self.left_stale = False
         """Whether `settle` has something to do."""
 
@@ -170,11 +204,11 @@ class Write:
         deleted = self._owned_by_deleted(trace, share.trace_id, stored, newer)
         if deleted:
             self._delete(trace, share.trace_id, deleted, {one.span.span_id for one in newer})
-            again = self._put(packing.share(share.trace_id, welcome)) if welcome else frozenset()
+            again = self._put(packing.share(share.trace_id, welcome, self._reader)) if welcome else frozenset()
             return refused | deleted.keys() | again, None
         if len(newer) == len(received):
             return refused, share
-        return refused, packing.share(share.trace_id, newer) if newer else None
+        return refused, packing.share(share.trace_id, newer, self._reader) if newer else None
 
     def _received(self, share: Share) -> list[ReceivedSpan]:
         facts = packing.unpacked_facts(share.trace_id, share.facts)
@@ -190,7 +224,7 @@ class Write:
         if ours != theirs or trace is None:
             return ours > theirs
         other = self._chunks.received(trace.number, received.span.trace_id, version.number)
-        return packing.beats(received, other, self._reader.canonical)
+        return packing.beats(received, other, self._reader)
 
     def _owned_by_deleted(
         self,
@@ -230,13 +264,15 @@ class Write:
         trace.next += len(share.span_ids)
         trace.spans += len(share.span_ids) - len(replaced)
         trace.fresh += len(share.span_ids)
+        if replaced:
+            indexing.outdate_spans(self._connection, trace.number, [one.number for one in replaced.values()])
         for span_id in replaced:
             self._interned.release_terms(list(self._one("terms_of_span", trace.number, span_id)))
         self._do("put_chunk", *self._chunks.row(trace.number, first, share))
         if trace.spans <= LARGE_TRACE:
             facts = packing.unpacked_facts(share.trace_id, share.facts)
             stored |= {one.span.span_id: Stored(one, first + place) for place, one in enumerate(facts)}
-            grouped = group(one.fact.span for one in stored.values())
+            grouped = self._group(trace.number, share.trace_id, stored, share)
             self._do_all("put_span", self._span_rows(trace.number, first, share.rows, grouped))
             self._regrouped(trace.number, share.trace_id, stored, grouped)
             trace.fresh = 0
@@ -265,8 +301,32 @@ class Write:
     def regroup(self, trace: int, trace_id: bytes) -> int:
         """Derive a trace anew from all of its spans; say how many there are."""
         stored = self._chunks.facts_of(trace, trace_id)
-        self._regrouped(trace, trace_id, stored, group(one.fact.span for one in stored.values()))
+        self._regrouped(trace, trace_id, stored, self._group(trace, trace_id, stored))
         return len(stored)
+
+    def _group(
+        self, trace: int, trace_id: bytes, stored: dict[bytes, Stored], share: Share | None = None
+    ) -> Grouped:
+        """Group a trace. What its spans told before, or do in the share that is new, need not be read again.
+
+        With log records among them it is: a text may be a record's, which another version of it replaces.
+        """
+        told = self._told(trace, share) if share and not _has_events(stored) else {}
+
+        def say(span_id: bytes, side: Side) -> str | None:
+            if (span_id, side) not in told:
+                preview = self._reader.preview(self._chunks.received(trace, trace_id, stored[span_id].number))
+                told.update({(span_id, each): preview[each] for each in Side})
+            return told[span_id, side]
+
+        return group([one.fact.span for one in stored.values()], say)
+
+    def _told(self, trace: int, share: Share) -> dict[tuple[bytes, Side], str | None]:
+        """What spans tell of input and output: stored ones that are not replaced, and new ones."""
+        parts = [decode_part(content) for *_, content in rows(self._connection, "parts_of_trace", *ids_of(trace))]
+        new = set(share.span_ids)
+        old = {key: said for part in parts for key, said in _texts(part) if key[0] not in new}
+        return old | {key: said for _, part in share.parts for key, said in _texts(part)}
 
     def _span_rows(self, trace: int, first: int, made: packing.Rows, grouped: Grouped | None = None) -> list[Row]:
         """Rows of spans numbered from `first`, as `put_span` takes them; with `grouped`, as that says."""
@@ -286,13 +346,15 @@ class Write:
     def _regrouped(self, trace: int, trace_id: bytes, stored: dict[bytes, Stored], grouped: Grouped) -> None:
         """Bring the rows of a trace to what grouping says, and note what that means for its sessions."""
         self._do("unmark_stale", trace)
-        if any(one.fact.span.role is Role.EVENT for one in stored.values()):
+        if _has_events(stored):
             self._rewrite_rows(trace, stored, grouped)
         else:
             self._correct_rows(trace, grouped)
         known = rows(self._connection, "parts_of_trace", *ids_of(trace))
         old = {session: (id_ & _NUMBER, content) for id_, session, content in known}
         new = {self._session(owner): part for owner, part in grouped.parts.items()}
+        if len(new) > 1 >= len(old):
+            indexing.outdate_trace(self._connection, trace)
         for session in old.keys() - new.keys():
             self._do("delete_part", ids_of(trace)[0] + old[session][0])
         free = max([place for place, _ in old.values()], default=-1) + 1
@@ -334,10 +396,11 @@ class Write:
         update = self._updates.setdefault(session, _Update())
         if old:
             update.added = (update.added or Totals()).minus(old.totals)
-            update.lost |= new is None or not new.labels.covers(old.labels)
+            update.lost |= new is None or not _keeps(old, new)
         if new:
             update.added = update.added.plus(new.totals) if update.added else new.totals
             update.joined = update.joined.joined(new.labels) if update.joined else new.labels
+            update.busy = intervals.joined(update.busy, new.busy)
 
     def _session(self, session_id: str | None) -> int:
         number = self._sessions.get(session_id)
@@ -359,43 +422,56 @@ class Write:
         """Bring the touched sessions up to date, and say which those were."""
         self._write_new_rows()
         changed = frozenset(self._bring_up_to_date(session, update) for session, update in self._updates.items())
+        for statement, new_rows in self._session_rows.items():
+            self._do_all(statement, new_rows)
         self._interned.save_uses()
+        self._do("grow_app", self._grown, self._app)
         return changed
 
     def _bring_up_to_date(self, session: int, update: _Update) -> str:
-        session_id, old_labels, totals = self._state(session)
-        added, joined = update.added or Totals(), update.joined or Labels()
-        totals = totals.plus(added) if totals else added
-        labels = self._joined_anew(session) if update.lost else old_labels.joined(joined)
-        if edit := self._edits.labels(self._app, session_id):
-            labels = labels.joined(edit)
-        for user_id in old_labels.users - labels.users:
-            self._do("delete_session_user", self._app, user_id, session)
-        for user_id in labels.users - old_labels.users:
-            self._do("add_session_user", self._app, user_id, session)
-        if totals.trace_count == 0:
-            self._do("delete_session", session)
-            self._do("end_session", self._app, session_id, self._tick)
-        else:
-            name = labels.name[-1] if labels.name else None
-            times = name, labels.start, labels.end, self._tick
-            blob = msgspec.msgpack.encode(labels)
-            self._do("put_session", session, self._app, session_id, *times, blob, *totals.numbers())
-        return session_id
+        before = self._state(session)
+        now = self._joined_anew(before) if update.lost else before.joined(update)
+        if edit := self._edits.labels(self._app, before.id):
+            now.labels = now.labels.joined(edit)
+        now.totals = before.totals.plus(update.added or Totals())
+        if now.totals.trace_count == 0:
+            self._delete_session(session, before)
+            return before.id
+        self._grown += before.totals.trace_count == 0
+        self._write_labels(session, before.labels, now.labels)
+        details = msgspec.msgpack.encode(now.labels), msgspec.msgpack.encode(now.busy)
+        self._session_rows["put_session"].append((session, self._app, *now.row(self._tick)))
+        self._session_rows["put_session_detail"].append((session, *details))
+        return before.id
 
-    def _state(self, session: int) -> tuple[str, Labels, Totals | None]:
-        """A session as it was before this write."""
+    def _delete_session(self, session: int, state: _State) -> None:
+        self._write_labels(session, state.labels, Labels())
+        self._do("delete_session", session)
+        self._do("delete_session_detail", session)
+        self._do("end_session", self._app, state.id, self._tick)
+        self._grown -= state.totals.trace_count > 0
+
+    def _write_labels(self, session: int, old: Labels, new: Labels) -> None:
+        before, after = labels_of(old), labels_of(new)
+        self._session_rows["delete_label"] += [(self._app, *label, session) for label in before - after]
+        self._session_rows["add_label"] += [(self._app, *label, session) for label in after - before]
+
+    def _state(self, session: int) -> _State:
+        """A session as it was before this write; an empty one where this write adds it."""
         added = self._session_ids.get(session)
         if added is not None:
-            return added, Labels(), None
-        session_id, labels, *totals = self._one("session_state", session)
-        return session_id, decode_labels(labels), Totals(*totals)
+            return _State(session, added)
+        session_id, labels, busy, *totals = self._one("session_state", session)
+        return _State(session, session_id, Totals(*totals), decode_labels(labels), decode_busy(busy))
 
-    def _joined_anew(self, session: int) -> Labels:
+    def _joined_anew(self, state: _State) -> _State:
         labels = Labels()
-        for (content,) in self._connection.execute(SQL["parts_of_session"], (session,)):
-            labels = labels.joined(msgspec.msgpack.decode(content, type=Part).labels)
-        return labels
+        busy: list[Interval] = []
+        for (content,) in self._connection.execute(SQL["parts_of_session"], (state.number,)):
+            part = decode_part(content)
+            labels = labels.joined(part.labels)
+            busy += part.busy
+        return _State(state.number, state.id, labels=labels, busy=intervals.union(busy))
 
     def edit(self, session_id: str, edit: Edit) -> bool:
         """Say something of a session; say whether it is there."""
@@ -421,7 +497,7 @@ class Write:
             facts = [Fact(one.span, one.attribute_count) for one in read]
             stored |= {one.span.span_id: Stored(one, first + place) for place, one in enumerate(facts)}
             self._interned.use_origins([self._interned.origin(one.origin) for one in read])
-        grouped = group(one.fact.span for one in stored.values())
+        grouped = self._group(trace, trace_id, stored)
         self._do("delete_spans", trace)
         self._put_rows(trace, stored, grouped)
         self._regrouped(trace, trace_id, stored, grouped)
@@ -443,6 +519,7 @@ class Write:
             self._do("delete_part", part)
         self._release_rows(trace.number)
         self._chunks.delete(trace.number)
+        indexing.take_out_trace(self._connection, trace.number)
         self._do("unmark_stale", trace.number)
         self._do("delete_trace", trace.number)
         return trace.spans
@@ -475,8 +552,9 @@ class Write:
         _, first, *_ = self._one("find_trace", self._app, trace_id)
         self._release_rows(trace)
         self._chunks.delete(trace)
+        indexing.take_out_trace(self._connection, trace)
         for some in packing.batches(list(received.values())):
-            share = packing.share(trace_id, some)
+            share = packing.share(trace_id, some, self._reader)
             self._do("put_chunk", *self._chunks.row(trace, first, share))
             self._do_all("put_span", self._span_rows(trace, first, share.rows, _UNGROUPED))
             first += len(some)
@@ -510,6 +588,23 @@ def _span_row(
     )
 
 
+def _has_events(stored: dict[bytes, Stored]) -> bool:
+    return any(one.fact.span.role is Role.EVENT for one in stored.values())
+
+
+def _texts(part: Part) -> Iterator[tuple[tuple[bytes, Side], str | None]]:
+    """What a part says of input and output, and which span told it."""
+    for side, said in ((Side.INPUT, part.labels.input), (Side.OUTPUT, part.labels.output)):
+        if said:
+            *_, span_id, text = said
+            yield (span_id, side), text
+
+
+def _keeps(old: Part, new: Part) -> bool:
+    """Whether a part says all that it said before, so that a session needs only to join what it says now."""
+    return intervals.joined(old.busy, new.busy) == new.busy and new.labels.covers(old.labels)
+
+
 def _part_row(trace: int, place: int, trace_id: bytes, session: int, part: Part) -> Row:
     start = _LAST if part.labels.start is None else part.labels.start
     return ids_of(trace)[0] + place, session, trace_id, start, msgspec.msgpack.encode(part)
@@ -518,6 +613,26 @@ def _part_row(trace: int, place: int, trace_id: bytes, session: int, part: Part)
 def decode_part(content: bytes) -> Part:
     """A part as the table keeps it."""
     return msgspec.msgpack.decode(content, type=Part)
+
+
+def decode_busy(blob: bytes) -> Intervals:
+    """Intervals as the table keeps them."""
+    return msgspec.msgpack.decode(blob, type=Intervals)
+
+
+def labels_of(labels: Labels) -> set[tuple[int, str, str]]:
+    """Labels as their table keeps them: kind, key (of metadata alone) and value."""
+    sets = {
+        LabelKind.USER: labels.users,
+        LabelKind.MODEL: labels.models,
+        LabelKind.AGENT: labels.agents,
+        LabelKind.SERVICE: labels.services,
+        LabelKind.ENVIRONMENT: labels.environments,
+        LabelKind.RELEASE: labels.releases,
+        LabelKind.TAG: labels.tags,
+    }
+    found = {(int(kind), "", value) for kind, values in sets.items() for value in values}
+    return found | {(int(LabelKind.METADATA), key, said[-1]) for key, said in labels.metadata.items()}
 
 
 def decode_labels(blob: bytes) -> Labels:
