@@ -18,6 +18,7 @@ SPAN: Final[Table] = {
     _METADATA + "user_id": Rule("user_id", text, rank=1),
     _METADATA + "userId": Rule("user_id", text, rank=1),
     attributes.TRACE_NAME: Rule("trace_name", text),
+    attributes.PROMPT_NAME: Rule("prompt_name", text),
     attributes.TAGS: Rule("tags", texts),
     attributes.INPUT: Rule("input", preview),
     attributes.OUTPUT: Rule("output", preview),

@@ -1,0 +1,1 @@
+"""The parameters that traces and spans share, and their ids."""
