@@ -9,11 +9,13 @@ from typing import Final
 
 import msgspec
 
+from agentmark_server.intervals import Intervals, union
 from agentmark_server.model import EARLIEST, LATEST, Kind, Labels, Role, Said, Span, SpanStatus, Totals
 
 _LEVELS_BETWEEN_COPIES: Final = 64
 _CALLS_BETWEEN_COPIES: Final = 16
 """How far a copy is looked for: bounds the work for traces made to be slow."""
+_WORK: Final = frozenset((Kind.LLM, Kind.EMBEDDING, Kind.TOOL, Kind.RETRIEVAL))
 _CLOCK_STEP: Final = 10**6
 """Some programs' clocks go in steps of a millisecond."""
 
@@ -25,6 +27,8 @@ class Part(msgspec.Struct, array_like=True, gc=False):
     status: SpanStatus
     totals: Totals
     labels: Labels
+    busy: Intervals = ()
+    """When calls, tools and retrievals were under way."""
 
 
 class Grouped(msgspec.Struct):
@@ -82,7 +86,7 @@ def group(spans: Iterable[Span]) -> Grouped:
         own = in_time if len(by_owner) == 1 else [span for span in in_time if owners[span.span_id] == owner]
         labels = _labels(own, owner)
         totals = _totals(members, labels, failed=status == "error")
-        parts[owner] = Part(name, status, totals, labels)
+        parts[owner] = Part(name, status, totals, labels, _busy(own, labels))
     return Grouped(owners, frozenset([node.span.span_id for node in nodes if node.counts]), joined, parts)
 
 
@@ -344,6 +348,7 @@ def _labels(spans: Sequence[Span], owner: str | None) -> Labels:
         end=max(ends, default=None),
         running_since=max([span.start for span in known if span.end == 0], default=None),
         name=max([_at_start(s, name) for s in last.values() if (name := s.context.session_name)], default=None),
+        outcome=max([_at_start(s, said) for s in last.values() if (said := s.context.outcome)], default=None),
         user=min([_at_start(s, user) for s in first.values() if (user := s.context.user_id)], default=None),
         input=next((_at_start(span, span.input) for span in talk if span.input), None),
         output=max([_at_end(span, span.output) for span in talk if span.output], default=None),
@@ -357,6 +362,20 @@ def _labels(spans: Sequence[Span], owner: str | None) -> Labels:
         metadata=_metadata(last.values()),
         other_keys=frozenset([key.value for c in contexts for key in c.keys if key.value != owner]),
     )
+
+
+def _busy(spans: Sequence[Span], labels: Labels) -> Intervals:
+    """When the spans that do the work ran; where none does, from the start to the end of all."""
+    known = [
+        (span.start, span.counted_end)
+        for span in spans
+        if (span.role is Role.CALL or span.kind in _WORK)
+        and EARLIEST <= span.start < LATEST
+        and EARLIEST <= span.end < LATEST
+    ]
+    if not known and labels.start is not None and labels.end is not None:
+        known = [(labels.start, max(labels.start, labels.end))]
+    return union(known)
 
 
 def _at_start(span: Span, value: str) -> Said:

@@ -18,7 +18,7 @@ LATEST: Final = 4_102_444_800 * 10**9
 """2100-01-01: likewise, after it."""
 
 SpanStatus = Literal["unset", "ok", "error"]
-SessionStatus = Literal["active", "idle"]
+SessionStatus = Literal["active", "idle", "ended"]
 
 
 class Kind(StrEnum):
@@ -78,6 +78,8 @@ class Context(msgspec.Struct, frozen=True, array_like=True, gc=False):
     release: str | None = None
     scope: str = ""
     """The instrumentation that wrote the span."""
+    outcome: str | None = None
+    """What became of the session, where the program says that it ended."""
 
     def key(self, *, application: bool) -> SessionKey | None:
         """The best key of one kind."""
@@ -211,6 +213,7 @@ class Labels(msgspec.Struct, array_like=True, gc=False):
     running_since: int | None = None
     """The latest start of a span that has no end yet."""
     name: Said | None = None
+    outcome: Said | None = None
     user: Said | None = None
     input: Said | None = None
     output: Said | None = None
@@ -234,6 +237,7 @@ class Labels(msgspec.Struct, array_like=True, gc=False):
             end=_greatest(self.end, other.end),
             running_since=_greatest(self.running_since, other.running_since),
             name=_greatest(self.name, other.name),
+            outcome=_greatest(self.outcome, other.outcome),
             user=_least(self.user, other.user),
             input=_least(self.input, other.input),
             output=_greatest(self.output, other.output),
@@ -277,6 +281,8 @@ class Session(msgspec.Struct, frozen=True):
     id: str
     totals: Totals
     labels: Labels
+    active: int | None
+    """Nanoseconds in which a call, a tool or a retrieval was under way; None where no time is known."""
 
 
 class Trace(msgspec.Struct, frozen=True):
@@ -290,22 +296,16 @@ class Trace(msgspec.Struct, frozen=True):
     session_ids: tuple[str, ...]
 
 
+RUNNING_AT_MOST: Final = 24 * 3600 * 10**9
+"""Nanoseconds for which a span that has not ended counts as running; then its program is taken for dead."""
+
+
 class Slice(msgspec.Struct, frozen=True):
     """Which part of a list is asked for: by offset, or from a cursor that an earlier page gave."""
 
     limit: int = 50
     offset: int = 0
     cursor: str | None = None
-
-
-class SessionQuery(msgspec.Struct, frozen=True):
-    """Which sessions are asked for: any of `names` is a part of the name, in any case; any of `user_ids` a user.
-
-    An empty tuple asks for nothing in particular.
-    """
-
-    names: tuple[str, ...] = ()
-    user_ids: tuple[str, ...] = ()
 
 
 class Page(msgspec.Struct, Generic[Item], frozen=True):

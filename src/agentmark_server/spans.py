@@ -42,7 +42,7 @@ class TraceQuery(msgspec.Struct, frozen=True):
     statuses: tuple[SpanStatus, ...] = ()
     models: tuple[str, ...] = ()
     since: int | None = None
-    """With `until` those that overlap a range (ns), both its ends included; one without an end is where it began."""
+    """With `until` those that overlap a range (ns), both ends included; one without an end is where it began."""
     until: int | None = None
     order: TraceOrder = TraceOrder.START
     ascending: bool = False

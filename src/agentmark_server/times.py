@@ -8,8 +8,17 @@ _WRITTEN: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d))?", re.ASCII
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_NS_IN_S: Final = 10**9
-_DAY: Final = 24 * 3600 * _NS_IN_S
+NS_IN_MS: Final = 10**6
+NS_IN_S: Final = 10**9
+_DAY: Final = 24 * 3600 * NS_IN_S
+
+
+def rfc3339(time: int | None) -> str | None:
+    """Nanoseconds since 1970 as RFC 3339 in UTC, always with nine digits and `Z`."""
+    if time is None:
+        return None
+    seconds, nanoseconds = divmod(time, NS_IN_S)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
 
 
 class Stretch(NamedTuple):
@@ -32,7 +41,7 @@ def parse_time(text: str) -> Stretch:
         read = datetime.fromisoformat(f"{date}T{clock or '00:00:00'}{(offset or 'Z').upper()}")
     except ValueError as error:  # a month 13, say
         raise ValueError(_EXPECTED) from error
-    first = (read - _EPOCH) // timedelta(seconds=1) * _NS_IN_S + int((fraction or "0").ljust(9, "0"))
+    first = (read - _EPOCH) // timedelta(seconds=1) * NS_IN_S + int((fraction or "0").ljust(9, "0"))
     return Stretch(first, first if clock else first + _DAY - 1)
 
 

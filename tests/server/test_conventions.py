@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from agentmark_server import decoding
-from agentmark_server.model import PREVIEW, Session, SessionQuery, Slice, Trace
+from agentmark_server.model import PREVIEW, Session, Slice, Trace
+from agentmark_server.queries import SessionQuery
 from agentmark_server.store import Store, open_store
 
 FILES = sorted((Path(__file__).parent / "conventions").glob("*.json"))

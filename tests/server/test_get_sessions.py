@@ -180,6 +180,8 @@ def test_fields(shared_server: RunningServer) -> None:
         "tags": ["a", "b"],
         "metadata": {"plan": "pro"},
         "status": "idle",
+        "outcome": None,
+        "active_ms": 1490 + 100 + 1000,
         "input_preview": "Why?",
         "output_preview": "So.",
     }

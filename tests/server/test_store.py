@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
 from agentmark_server.decoding import SpanReader
-from agentmark_server.model import Origin, Page, SessionQuery, Slice, Span
+from agentmark_server.model import Origin, Page, Slice, Span
+from agentmark_server.queries import LabelKind, Labelled, SessionQuery
 from agentmark_server.store import (
     Appended,
     BadCursorError,
@@ -115,6 +116,11 @@ def shared_trace() -> list[SpanMessage]:
         span("worker", "job 2", "worker", start_ms=3, session__id="two"),
         call("worker", "call 2", "job 2", start_ms=4, gen_ai__usage__input_tokens=20),
     ]
+
+
+def of_users(*users: str) -> SessionQuery:
+    """Sessions of any of some users."""
+    return SessionQuery(labelled=(Labelled(LabelKind.USER, users),))
 
 
 def places(spans: list[SpanMessage], appended: Appended) -> set[int]:
@@ -903,11 +909,11 @@ class TestQueries:
             (SessionQuery(names=("WEA", "STRASSE")), {"a", "b"}),
             (SessionQuery(names=("%",)), {"c"}),
             (SessionQuery(names=("_",)), set()),
-            (SessionQuery(user_ids=("ann",)), {"a", "b"}),
-            (SessionQuery(user_ids=("ann", "bob")), {"a", "b", "c"}),
-            (SessionQuery(user_ids=("an",)), set()),
-            (SessionQuery(user_ids=("Ann",)), set()),
-            (SessionQuery(names=("straße",), user_ids=("bob", "ann")), {"b"}),
+            (of_users("ann"), {"a", "b"}),
+            (of_users("ann", "bob"), {"a", "b", "c"}),
+            (of_users("an"), set()),
+            (of_users("Ann"), set()),
+            (SessionQuery(names=("straße",), labelled=of_users("bob", "ann").labelled), {"b"}),
         ],
     )
     def test_sessions(self, store: Store, query: SessionQuery, found: set[str]) -> None:

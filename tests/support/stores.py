@@ -13,8 +13,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from agentmark_server import decoding
 from agentmark_server.decoding import SpanReader
-from agentmark_server.model import Labels, ReceivedSpan, Session, SessionQuery, Slice, Totals, Trace
+from agentmark_server.model import Labels, ReceivedSpan, Session, Slice, Totals, Trace
 from agentmark_server.packing import Share, pack
+from agentmark_server.queries import LabelKind, Labelled, SessionQuery
 from agentmark_server.store import SpanReader as Reader
 from agentmark_server.store import Store, open_store
 from support.oracle import Sent, sessions_of
@@ -89,9 +90,11 @@ def decoded(body: bytes, content_type: str = decoding.PROTOBUF) -> list[Share]:
     return batch.shares
 
 
-def ids(store: Store, app: str = APP, **query: tuple[str, ...]) -> list[str]:
+def ids(store: Store, app: str = APP, names: tuple[str, ...] = (), user_ids: tuple[str, ...] = ()) -> list[str]:
     """The ids of the sessions that fit, in the order of the list."""
-    return [one.id for one in store.list_sessions(app, SessionQuery(**query), EVERYTHING).items]
+    labelled = (Labelled(LabelKind.USER, user_ids),) if user_ids else ()
+    query = SessionQuery(names=names, labelled=labelled)
+    return [one.id for one in store.list_sessions(app, query, EVERYTHING).items]
 
 
 def traces(store: Store, session_id: str, app: str = APP) -> list[Trace]:

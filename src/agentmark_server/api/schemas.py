@@ -1,26 +1,23 @@
 """The shapes that the API answers with, made from the model."""
 
-from datetime import UTC, datetime
 from typing import Generic, Literal, Self, TypeVar
 
 from pydantic import BaseModel, Field
 
-from agentmark_server.model import PICO, Labels, Page, Session, SessionStatus, SpanStatus, Totals, Trace
+from agentmark_server.model import (
+    PICO,
+    RUNNING_AT_MOST,
+    Labels,
+    Page,
+    Session,
+    SessionStatus,
+    SpanStatus,
+    Totals,
+    Trace,
+)
+from agentmark_server.times import NS_IN_MS, rfc3339
 
 Item = TypeVar("Item")
-
-_NS_IN_MS = 10**6
-_NS_IN_S = 10**9
-_RUNNING_AT_MOST = 24 * 3600 * _NS_IN_S
-"""A span that has not ended counts as running for so long; then its program is taken for dead."""
-
-
-def rfc3339(time: int | None) -> str | None:
-    """Nanoseconds since 1970 as RFC 3339 in UTC, always with nine digits and `Z`."""
-    if time is None:
-        return None
-    seconds, nanoseconds = divmod(time, _NS_IN_S)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
 
 
 def dollars(totals: Totals) -> float | None:
@@ -66,8 +63,8 @@ def _summary(totals: Totals, labels: Labels) -> dict[str, object]:
         "user_id": labels.user[-1] if labels.user else None,
         "start": rfc3339(labels.start),
         "end": rfc3339(labels.end),
-        "duration_ms": max(0, (labels.end or 0) - (labels.start or 0)) / _NS_IN_MS if known else None,
-        "latency_ms": totals.duration / timed / _NS_IN_MS if timed else None,
+        "duration_ms": max(0, (labels.end or 0) - (labels.start or 0)) / NS_IN_MS if known else None,
+        "latency_ms": totals.duration / timed / NS_IN_MS if timed else None,
         "span_count": totals.span_count,
         "call_count": totals.call_count,
         "error_count": totals.error_count,
@@ -100,7 +97,11 @@ class SessionSchema(_Summary):
     user_ids: list[str]
     trace_count: int
     failed_trace_count: int = Field(description="Traces whose root failed.")
-    status: SessionStatus = Field(description="`active` while a span runs or the last has just ended.")
+    status: SessionStatus = Field(
+        description="`active` while a span runs or the last has just ended; `ended` where the program said so."
+    )
+    outcome: str | None = Field(description="What became of it, where the program said that it ended.")
+    active_ms: float | None = Field(description="The time in which a call, a tool or a retrieval was under way.")
 
     @classmethod
     def of(cls, session: Session, *, now: int, idle: int) -> Self:
@@ -114,15 +115,17 @@ class SessionSchema(_Summary):
                 "trace_count": session.totals.trace_count,
                 "failed_trace_count": session.totals.failed_trace_count,
                 "status": _status(labels, now, idle),
+                "outcome": labels.outcome[-1] if labels.outcome else None,
+                "active_ms": None if session.active is None else session.active / NS_IN_MS,
                 **_summary(session.totals, labels),
             }
         )
 
 
 def _status(labels: Labels, now: int, idle: int) -> SessionStatus:
-    running = labels.running_since is not None and abs(now - labels.running_since) < _RUNNING_AT_MOST
+    running = labels.running_since is not None and abs(now - labels.running_since) < RUNNING_AT_MOST
     recent = labels.end is not None and now - labels.end < idle
-    return "active" if running or recent else "idle"
+    return "active" if running or recent else "idle" if labels.outcome is None else "ended"
 
 
 class TraceSchema(_Summary):

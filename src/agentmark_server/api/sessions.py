@@ -4,7 +4,6 @@ import time
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import Field
 
 from agentmark_server.api.errors import NOT_FOUND, RESPONSES, NotFoundError
 from agentmark_server.api.parameters import EncodedId, SliceParameters
@@ -16,22 +15,10 @@ from agentmark_server.api.schemas import (
     SessionWithTraces,
     TraceSchema,
 )
-from agentmark_server.model import SessionQuery
+from agentmark_server.api.session_parameters import NAMED_PARAMETERS, SessionParameters
+from agentmark_server.queries import Activity
 from agentmark_server.settings import LOCAL_APP, Settings
 from agentmark_server.store import Store
-
-
-class SessionParameters(SliceParameters):
-    """Which sessions, and which part of their list."""
-
-    name: list[str] = Field([], description="A part of the name, in any case.")
-    user_id: list[str] = Field([], description="One of the session's users.")
-    user_id_camel: list[str] = Field([], alias="userId", description="The same as `user_id`.")
-
-    @property
-    def query(self) -> SessionQuery:
-        """As the store takes it."""
-        return SessionQuery(tuple(self.name), (*self.user_id, *self.user_id_camel))
 
 
 def router(store: Store, settings: Settings) -> APIRouter:
@@ -39,11 +26,11 @@ def router(store: Store, settings: Settings) -> APIRouter:
     routes = APIRouter(prefix="/v1/sessions", tags=["Sessions"], responses=RESPONSES)
     idle = settings.idle_seconds * 10**9
 
-    @routes.get("", summary="List sessions")
+    @routes.get("", summary="List sessions", openapi_extra=NAMED_PARAMETERS)
     def list_sessions(parameters: Annotated[SessionParameters, Query()]) -> ListReply[SessionSchema]:
-        """Sessions that fit, the last to end first. A repeated parameter means any of its values."""
-        page = store.list_sessions(LOCAL_APP, parameters.query, parameters.slice)
+        """Sessions that fit all parameters together. A repeated parameter means any of its values."""
         now = time.time_ns()
+        page = store.list_sessions(LOCAL_APP, parameters.query(Activity(now, idle)), parameters.slice)
         sessions = [SessionSchema.of(session, now=now, idle=idle) for session in page.items]
         return ListReply(data=sessions, pagination=Pagination.of(page, parameters.limit, parameters.offset))
 

@@ -11,11 +11,11 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from agentmark_server import wire
-from agentmark_server.api.schemas import rfc3339
 from agentmark_server.attributes import value_of
 from agentmark_server.conventions.messages import Message, Text, ToolCall, ToolResult, messages
 from agentmark_server.model import LOG_EVENT, Value
 from agentmark_server.spans import RawContent
+from agentmark_server.times import rfc3339
 
 Json = dict[str, Any]
 _Told = tuple[str, dict[str, Value]]

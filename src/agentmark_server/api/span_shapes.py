@@ -6,11 +6,12 @@ import msgspec
 from fastapi import Response
 from pydantic import BaseModel, Field
 
-from agentmark_server.api.schemas import Pagination, TraceSchema, rfc3339
+from agentmark_server.api.schemas import Pagination, TraceSchema
 from agentmark_server.api.span_content import content_of
 from agentmark_server.conventions.messages import Speaker
 from agentmark_server.model import EARLIEST, LATEST, PICO, Kind, SpanStatus
 from agentmark_server.spans import ListedSpan
+from agentmark_server.times import rfc3339
 
 _NS_IN_MS = 10**6
 
@@ -28,7 +29,9 @@ class SpanSchema(BaseModel):
     )
     counted: bool = Field(description="Whether its usage is in that of its trace and its session.")
     status: SpanStatus
-    status_message: str | None = Field(description="What the program says of the status, at most 1,000 characters.")
+    status_message: str | None = Field(
+        description="What the program says of the status, at most 1,000 characters."
+    )
     start: str | None = Field(
         description="RFC 3339, UTC; null where the clock was broken.", examples=["2026-11-23T09:30:00.000000000Z"]
     )

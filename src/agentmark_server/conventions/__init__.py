@@ -328,6 +328,7 @@ def _read_context(plan: _Plan, view: SpanView) -> Context:
         environment=found.get("environment"),
         release=found.get("release"),
         scope=view.scope_name,
+        outcome=found.get("outcome"),
     )
 
 

@@ -17,6 +17,7 @@ SPAN: Final[Table] = {
     attributes.USER_ID: Rule("user_id", text),
     _METADATA + "user_id": Rule("user_id", text, rank=1),
     _METADATA + "userId": Rule("user_id", text, rank=1),
+    attributes.SESSION_OUTCOME: Rule("outcome", text),
     attributes.TRACE_NAME: Rule("trace_name", text),
     attributes.PROMPT_NAME: Rule("prompt_name", text),
     attributes.TAGS: Rule("tags", texts),

@@ -43,7 +43,7 @@ SPREAD: Final = "*"
 METADATA: Final = "metadata"
 """The field of an object that holds metadata, and among that perhaps the session and the user."""
 CONTEXT: Final = frozenset(
-    ("key", "framework_key", "session_name", "user_id", "tags", "environment", "release", METADATA)
+    ("key", "framework_key", "session_name", "user_id", "tags", "environment", "release", "outcome", METADATA)
 )
 """Fields of a span's surroundings, which are the same for many spans."""
 KEY: Final = "key"

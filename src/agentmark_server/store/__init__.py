@@ -9,8 +9,9 @@ from typing import Protocol
 
 import msgspec
 
-from agentmark_server.model import Origin, Page, Session, SessionQuery, Slice, Span, Trace
+from agentmark_server.model import Origin, Page, Session, Slice, Span, Trace
 from agentmark_server.packing import Share
+from agentmark_server.queries import SessionQuery
 from agentmark_server.spans import ListedSpan, SpanQuery, TraceQuery
 
 
@@ -126,7 +127,7 @@ class Store(Protocol):
         ...
 
     def list_sessions(self, app: str, query: SessionQuery, part: Slice) -> Page[Session]:
-        """Sessions that fit, the last to end first; ties by id, those without an end last.
+        """Sessions that fit, in the order that is asked for; ties by id, those without what it sorts by last.
 
         Raises BadCursorError.
         """

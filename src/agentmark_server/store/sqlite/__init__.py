@@ -8,8 +8,9 @@ from typing import Final
 
 import apsw
 
-from agentmark_server.model import Page, Session, SessionQuery, Slice, Trace
+from agentmark_server.model import Page, Session, Slice, Trace
 from agentmark_server.packing import Share
+from agentmark_server.queries import SessionQuery
 from agentmark_server.spans import ListedSpan, SpanQuery, TraceQuery
 from agentmark_server.store import (
     Appended,
@@ -20,7 +21,7 @@ from agentmark_server.store import (
     SessionSelector,
     SpanReader,
 )
-from agentmark_server.store.sqlite import questions, spans, traces
+from agentmark_server.store.sqlite import listing, questions, spans, traces
 from agentmark_server.store.sqlite.database import Database
 from agentmark_server.store.sqlite.forgotten import Forgotten
 from agentmark_server.store.sqlite.interned import Interned
@@ -128,7 +129,7 @@ class SqliteStore:
     def list_sessions(self, app: str, query: SessionQuery, part: Slice) -> Page[Session]:
         """See `Store.list_sessions`."""
         with self._read(app) as connection:
-            return questions.list_sessions(connection, _app(connection, app), query, part)
+            return listing.list_sessions(connection, _app(connection, app), query, part)
 
     def get_session(self, app: str, session_id: str) -> Session | None:
         """See `Store.get_session`."""

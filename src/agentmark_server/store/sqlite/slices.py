@@ -1,27 +1,23 @@
 """Sorted lists in slices, by offset or by cursor, composed of texts of ours and bound values."""
 
-import base64
-import binascii
-from typing import Annotated, Any, Final
+from typing import Any
 
 import apsw
 import msgspec
 
 from agentmark_server.model import Slice
 from agentmark_server.store import BadCursorError
-from agentmark_server.store.sqlite.questions import Where
+from agentmark_server.store.sqlite.questions import Integer, Where, cursor_of, opened
 from agentmark_server.store.sqlite.statements import Row
 
-_Integer = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-"""What SQLite can keep: a cursor may have been tampered with."""
-_Position = tuple[str, _Integer | None, list[bytes]]
-"""Which order a cursor is of, and the value and the ids of the last row before it."""
-_positions: Final = msgspec.msgpack.Decoder(_Position)
+_Position = tuple[str, Integer | None, list[bytes]]
+"""Which order a cursor is of, and the value and the ids of the row that it stands behind."""
 
 
 class Order(msgspec.Struct, frozen=True):
     """By which column rows are sorted, and by which ids where that is equal; rows without a value come last."""
 
+    name: str
     column: str
     ids: tuple[str, ...]
     ascending: bool
@@ -33,9 +29,9 @@ class Order(msgspec.Struct, frozen=True):
         return ", ".join((f"{self.column} {direction}", *self.ids))
 
     @property
-    def name(self) -> str:
+    def mark(self) -> str:
         """What a cursor says of it."""
-        return f"{self.column} {self.ascending}"
+        return f"{self.name} {'asc' if self.ascending else 'desc'}"
 
 
 class Listing(msgspec.Struct, frozen=True):
@@ -91,21 +87,14 @@ class Listing(msgspec.Struct, frozen=True):
 
     def _cursor(self, row: Row) -> str:
         count = len(self.order.ids)
-        position = self.order.name, row[-1 - count], row[-count:]
-        return base64.urlsafe_b64encode(msgspec.msgpack.encode(position)).rstrip(b"=").decode()
+        return cursor_of(self.order.mark, row[-1 - count], row[-count:])
 
     def _opened(self, cursor: str) -> tuple[int | None, list[bytes]]:
-        try:
-            padded = cursor.encode() + b"=" * (-len(cursor) % 4)
-            name, value, ids = _positions.decode(base64.b64decode(padded, altchars=b"-_", validate=True))
-        except (ValueError, binascii.Error) as error:
-            raise BadCursorError(_NOT_OURS) from error
-        if name != self.order.name or len(ids) != len(self.order.ids):
-            raise BadCursorError(_NOT_OURS)
+        mark, value, ids = opened(cursor, _Position)
+        if mark != self.order.mark or len(ids) != len(self.order.ids):
+            msg = "it is of a list that is sorted otherwise"
+            raise BadCursorError(msg)
         return value, ids
-
-
-_NOT_OURS: Final = "it is not one that a page of this list, sorted like this, gave as next_cursor"
 
 
 def among(column: str, values: tuple[Any, ...]) -> tuple[str, *tuple[Any, ...]]:

@@ -37,7 +37,7 @@ def list_spans(
         "span CROSS JOIN trace ON trace.id = span.trace",
         "trace.id, trace.trace_id, span.span_id",
         _fitting(app, query),
-        Order(_COLUMNS[query.order], ("trace.trace_id", "span.span_id"), query.ascending),
+        Order(query.order.value, _COLUMNS[query.order], ("trace.trace_id", "span.span_id"), query.ascending),
     )
     found, cursor = listing.slice(connection, part)
     picked = [
@@ -150,7 +150,7 @@ def _joined(span: Span, model: str | None, user_id: str | None, *usage: int | No
         span,
         model=model,
         context=msgspec.structs.replace(span.context, user_id=user_id),
-        usage=Usage(*usage, span.usage.cost_stated),
+        usage=Usage(*usage, cost_stated=span.usage.cost_stated),
     )
 
 

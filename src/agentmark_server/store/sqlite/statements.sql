@@ -8,7 +8,13 @@ UPDATE clock SET now = now + 1 RETURNING now;
 SELECT id FROM app WHERE name = ?;
 
 -- name: add_app
-INSERT INTO app (name) VALUES (?) RETURNING id;
+INSERT INTO app (name, sessions) VALUES (?, 0) RETURNING id;
+
+-- name: count_sessions_of_app
+SELECT sessions FROM app WHERE id = ?;
+
+-- name: grow_app
+UPDATE app SET sessions = sessions + ? WHERE id = ?;
 
 -- name: next_ids
 -- The first free numbers of traces and sessions.
@@ -152,22 +158,26 @@ WHERE part.id >= ? AND part.id < ? ORDER BY session.session_id;
 SELECT id FROM session WHERE app = ? AND session_id = ?;
 
 -- name: session_state
-SELECT session_id, labels, trace_count, failed_trace_count, timed_trace_count, duration, span_count,
-  call_count, error_count, input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, priced_calls,
-  unpriced_calls, unmetered_calls, unaccounted_tokens
-FROM session WHERE id = ?;
+-- A session, for bringing it up to date.
+SELECT session_id, labels, busy,
+  trace_count, failed_trace_count, timed_trace_count, duration, span_count, call_count, error_count,
+  input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, priced_calls, unpriced_calls,
+  unmetered_calls, unaccounted_tokens
+FROM session JOIN session_detail ON session_detail.session = session.id WHERE id = ?;
 
 -- name: put_session
 -- Only what changes is written into the indexes.
 INSERT INTO session (
-  id, app, session_id, name, start, "end", changed, labels, trace_count, failed_trace_count,
-  timed_trace_count, duration, span_count, call_count, error_count, input_tokens, output_tokens,
-  cached_tokens, reasoning_tokens, cost, priced_calls, unpriced_calls, unmetered_calls, unaccounted_tokens
+  id, app, session_id, changed, name, user, outcome, start, "end", running_since, active, trace_count,
+  failed_trace_count, timed_trace_count, duration, span_count, call_count, error_count, input_tokens,
+  output_tokens, cached_tokens, reasoning_tokens, cost, priced_calls, unpriced_calls, unmetered_calls,
+  unaccounted_tokens
 ) VALUES (
-  ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+  ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
 ) ON CONFLICT (id) DO UPDATE SET
-  name = excluded.name, start = excluded.start, "end" = excluded."end", changed = excluded.changed,
-  labels = excluded.labels, trace_count = excluded.trace_count,
+  changed = excluded.changed, name = excluded.name, user = excluded.user, outcome = excluded.outcome,
+  start = excluded.start, "end" = excluded."end", running_since = excluded.running_since,
+  active = excluded.active, trace_count = excluded.trace_count,
   failed_trace_count = excluded.failed_trace_count, timed_trace_count = excluded.timed_trace_count,
   duration = excluded.duration, span_count = excluded.span_count, call_count = excluded.call_count,
   error_count = excluded.error_count, input_tokens = excluded.input_tokens,
@@ -176,18 +186,25 @@ INSERT INTO session (
   unpriced_calls = excluded.unpriced_calls, unmetered_calls = excluded.unmetered_calls,
   unaccounted_tokens = excluded.unaccounted_tokens;
 
+-- name: put_session_detail
+INSERT OR REPLACE INTO session_detail (session, labels, busy) VALUES (?, ?, ?);
+
 -- name: delete_session
 DELETE FROM session WHERE id = ?;
 
--- name: add_session_user
-INSERT OR IGNORE INTO session_user (app, user_id, session) VALUES (?, ?, ?);
+-- name: delete_session_detail
+DELETE FROM session_detail WHERE session = ?;
 
--- name: delete_session_user
-DELETE FROM session_user WHERE app = ? AND user_id = ? AND session = ?;
+-- name: add_label
+INSERT OR IGNORE INTO session_label (app, kind, key, value, session) VALUES (?, ?, ?, ?, ?);
+
+-- name: delete_label
+DELETE FROM session_label WHERE app = ? AND kind = ? AND key = ? AND value = ? AND session = ?;
 
 -- name: clear_derived
 -- What `rebuild` derives anew.
-DELETE FROM part; DELETE FROM session_user; DELETE FROM session; DELETE FROM stale_trace;
+DELETE FROM part; DELETE FROM session_label; DELETE FROM session_detail; DELETE FROM session; DELETE FROM stale_trace;
+UPDATE app SET sessions = 0;
 UPDATE term SET uses = 0; UPDATE origin SET uses = 0;
 
 -- name: forget_session
@@ -236,10 +253,21 @@ SELECT changed, session_id, 1 FROM forgotten_session AS gone WHERE app = ?1 AND 
 ORDER BY 1, 2;
 
 -- name: get_session
-SELECT session_id, labels, trace_count, failed_trace_count, timed_trace_count, duration, span_count,
-  call_count, error_count, input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, priced_calls,
-  unpriced_calls, unmetered_calls, unaccounted_tokens
-FROM session WHERE app = ? AND session_id = ?;
+SELECT session_id, labels, active,
+  trace_count, failed_trace_count, timed_trace_count, duration, span_count, call_count, error_count,
+  input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, priced_calls, unpriced_calls,
+  unmetered_calls, unaccounted_tokens
+FROM session JOIN session_detail ON session_detail.session = session.id WHERE app = ? AND session_id = ?;
+
+-- name: longest_session
+SELECT wall FROM session INDEXED BY session_by_wall WHERE app = ? ORDER BY wall DESC LIMIT 1;
+
+-- name: session_of_number
+SELECT session_id, labels, active,
+  trace_count, failed_trace_count, timed_trace_count, duration, span_count, call_count, error_count,
+  input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, priced_calls, unpriced_calls,
+  unmetered_calls, unaccounted_tokens
+FROM session JOIN session_detail ON session_detail.session = session.id WHERE id = ?;
 
 -- name: sum_trace
 -- What a trace adds up to, over all of its parts.

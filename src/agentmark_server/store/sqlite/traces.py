@@ -28,7 +28,7 @@ _COLUMNS: Final = {
 
 def list_traces(connection: apsw.Connection, app: int | None, query: TraceQuery, part: Slice) -> Page[Trace]:
     """See `Store.list_traces`."""
-    order = Order(_COLUMNS[query.order], ("trace_id",), query.ascending)
+    order = Order(query.order.value, _COLUMNS[query.order], ("trace_id",), query.ascending)
     listing = Listing("trace", "id, trace_id", _fitting(app, query), order)
     found, cursor = listing.slice(connection, part)
     return Page([_trace(connection, *row) for row in found], listing.count(connection), cursor)

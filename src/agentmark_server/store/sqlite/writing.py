@@ -11,10 +11,12 @@ from typing import Any, Final
 import apsw
 import msgspec
 
-from agentmark_server import packing
+from agentmark_server import intervals, packing
 from agentmark_server.grouping import Grouped, Part, group
+from agentmark_server.intervals import Interval, Intervals
 from agentmark_server.model import Labels, ReceivedSpan, Role, Totals
 from agentmark_server.packing import Fact, Share
+from agentmark_server.queries import LabelKind
 from agentmark_server.store import SpanReader
 from agentmark_server.store.sqlite.chunks import NUMBER_BITS, Chunks, Stored, ids_of
 from agentmark_server.store.sqlite.forgotten import Forgotten
@@ -59,7 +61,31 @@ class _Update(msgspec.Struct):
 
     added: Totals | None = None
     joined: Labels | None = None
+    busy: Intervals = ()
     lost: bool = False
+
+
+class _State(msgspec.Struct):
+    """A session as it is kept."""
+
+    number: int
+    id: str
+    totals: Totals = msgspec.field(default_factory=Totals)
+    labels: Labels = msgspec.field(default_factory=Labels)
+    busy: Intervals = ()
+
+    def joined(self, update: _Update) -> "_State":
+        """With what an update adds, but for the totals."""
+        labels = self.labels.joined(update.joined or Labels())
+        return _State(self.number, self.id, labels=labels, busy=intervals.joined(self.busy, update.busy))
+
+    def row(self, tick: int) -> Row:
+        """As `put_session` takes it, behind the numbers of session and app."""
+        labels = self.labels
+        said = [text and text[-1] for text in (labels.name, labels.user, labels.outcome)]
+        active = intervals.length(self.busy) if self.busy else None
+        times = labels.start, labels.end, labels.running_since, active
+        return self.id, tick, *said, *times, *self.totals.numbers()
 
 
 class Write:
@@ -82,6 +108,7 @@ class Write:
         # Rows of traces that are new in this write: many small statements cost more than few large ones.
         self._new_rows: dict[str, list[Row]] = {"add_trace": [], "put_chunk": [], "put_span": [], "put_part": []}
         self._new_traces: set[bytes] = set()
+        self._grown = 0
         self.left_stale = False
         """Whether `settle` has something to do."""
 
@@ -329,10 +356,11 @@ class Write:
         update = self._updates.setdefault(session, _Update())
         if old:
             update.added = (update.added or Totals()).minus(old.totals)
-            update.lost |= new is None or not new.labels.covers(old.labels)
+            update.lost |= new is None or not _keeps(old, new)
         if new:
             update.added = update.added.plus(new.totals) if update.added else new.totals
             update.joined = update.joined.joined(new.labels) if update.joined else new.labels
+            update.busy = intervals.joined(update.busy, new.busy)
 
     def _session(self, session_id: str | None) -> int:
         number = self._sessions.get(session_id)
@@ -355,40 +383,52 @@ class Write:
         self._write_new_rows()
         changed = frozenset(self._bring_up_to_date(session, update) for session, update in self._updates.items())
         self._interned.save_uses()
+        self._do("grow_app", self._grown, self._app)
         return changed
 
     def _bring_up_to_date(self, session: int, update: _Update) -> str:
-        session_id, old_labels, totals = self._state(session)
-        added, joined = update.added or Totals(), update.joined or Labels()
-        totals = totals.plus(added) if totals else added
-        labels = self._joined_anew(session) if update.lost else old_labels.joined(joined)
-        for user_id in old_labels.users - labels.users:
-            self._do("delete_session_user", self._app, user_id, session)
-        for user_id in labels.users - old_labels.users:
-            self._do("add_session_user", self._app, user_id, session)
-        if totals.trace_count == 0:
-            self._do("delete_session", session)
-            self._do("end_session", self._app, session_id, self._tick)
-        else:
-            name = labels.name[-1] if labels.name else None
-            times = name, labels.start, labels.end, self._tick
-            blob = msgspec.msgpack.encode(labels)
-            self._do("put_session", session, self._app, session_id, *times, blob, *totals.numbers())
-        return session_id
+        before = self._state(session)
+        now = self._joined_anew(before) if update.lost else before.joined(update)
+        now.totals = before.totals.plus(update.added or Totals())
+        if now.totals.trace_count == 0:
+            self._delete_session(session, before)
+            return before.id
+        self._grown += before.totals.trace_count == 0
+        self._write_labels(session, before.labels, now.labels)
+        self._do("put_session", session, self._app, *now.row(self._tick))
+        self._do(
+            "put_session_detail", session, msgspec.msgpack.encode(now.labels), msgspec.msgpack.encode(now.busy)
+        )
+        return before.id
 
-    def _state(self, session: int) -> tuple[str, Labels, Totals | None]:
-        """A session as it was before this write."""
+    def _delete_session(self, session: int, state: _State) -> None:
+        self._write_labels(session, state.labels, Labels())
+        self._do("delete_session", session)
+        self._do("delete_session_detail", session)
+        self._do("end_session", self._app, state.id, self._tick)
+        self._grown -= state.totals.trace_count > 0
+
+    def _write_labels(self, session: int, old: Labels, new: Labels) -> None:
+        before, after = labels_of(old), labels_of(new)
+        self._do_all("delete_label", [(self._app, *label, session) for label in before - after])
+        self._do_all("add_label", [(self._app, *label, session) for label in after - before])
+
+    def _state(self, session: int) -> _State:
+        """A session as it was before this write; an empty one where this write adds it."""
         added = self._session_ids.get(session)
         if added is not None:
-            return added, Labels(), None
-        session_id, labels, *totals = self._one("session_state", session)
-        return session_id, decode_labels(labels), Totals(*totals)
+            return _State(session, added)
+        session_id, labels, busy, *totals = self._one("session_state", session)
+        return _State(session, session_id, Totals(*totals), decode_labels(labels), decode_busy(busy))
 
-    def _joined_anew(self, session: int) -> Labels:
+    def _joined_anew(self, state: _State) -> _State:
         labels = Labels()
-        for (content,) in self._connection.execute(SQL["parts_of_session"], (session,)):
-            labels = labels.joined(msgspec.msgpack.decode(content, type=Part).labels)
-        return labels
+        busy: list[Interval] = []
+        for (content,) in self._connection.execute(SQL["parts_of_session"], (state.number,)):
+            part = decode_part(content)
+            labels = labels.joined(part.labels)
+            busy += part.busy
+        return _State(state.number, state.id, labels=labels, busy=intervals.union(busy))
 
     def derive_anew(self, trace: int, trace_id: bytes) -> int:
         """Read the spans of a trace again as they were received, by today's rules; say how many there are."""
@@ -488,6 +528,11 @@ def _span_row(
     )
 
 
+def _keeps(old: Part, new: Part) -> bool:
+    """Whether a part says all that it said before, so that a session needs only to join what it says now."""
+    return intervals.joined(old.busy, new.busy) == new.busy and new.labels.covers(old.labels)
+
+
 def _part_row(trace: int, place: int, trace_id: bytes, session: int, part: Part) -> Row:
     start = _LAST if part.labels.start is None else part.labels.start
     return ids_of(trace)[0] + place, session, trace_id, start, msgspec.msgpack.encode(part)
@@ -496,6 +541,26 @@ def _part_row(trace: int, place: int, trace_id: bytes, session: int, part: Part)
 def decode_part(content: bytes) -> Part:
     """A part as the table keeps it."""
     return msgspec.msgpack.decode(content, type=Part)
+
+
+def decode_busy(blob: bytes) -> Intervals:
+    """Intervals as the table keeps them."""
+    return msgspec.msgpack.decode(blob, type=Intervals)
+
+
+def labels_of(labels: Labels) -> set[tuple[int, str, str]]:
+    """Labels as their table keeps them: kind, key (of metadata alone) and value."""
+    sets = {
+        LabelKind.USER: labels.users,
+        LabelKind.MODEL: labels.models,
+        LabelKind.AGENT: labels.agents,
+        LabelKind.SERVICE: labels.services,
+        LabelKind.ENVIRONMENT: labels.environments,
+        LabelKind.RELEASE: labels.releases,
+        LabelKind.TAG: labels.tags,
+    }
+    found = {(int(kind), "", value) for kind, values in sets.items() for value in values}
+    return found | {(int(LabelKind.METADATA), key, said[-1]) for key, said in labels.metadata.items()}
 
 
 def decode_labels(blob: bytes) -> Labels:

@@ -6,7 +6,8 @@ PRAGMA application_id = 0x41474D4B;
 
 CREATE TABLE app (
   id INTEGER PRIMARY KEY,
-  name TEXT NOT NULL UNIQUE
+  name TEXT NOT NULL UNIQUE,
+  sessions INTEGER NOT NULL -- how many it has: counting them takes long
 );
 
 -- Numbers every write. A session's `changed` is the number of the last that touched it.
@@ -91,15 +92,19 @@ CREATE TABLE span (
   PRIMARY KEY (trace, span_id)
 ) WITHOUT ROWID;
 
--- The sum and the join of its parts.
+-- The sum and the join of its parts: what is listed, sorted and compared. Narrow, for some questions walk over all.
 CREATE TABLE session (
   id INTEGER PRIMARY KEY,
   app INTEGER NOT NULL,
   session_id TEXT NOT NULL,
+  changed INTEGER NOT NULL,
   name TEXT,
+  user TEXT,
+  outcome TEXT,
   start INTEGER,
   "end" INTEGER,
-  changed INTEGER NOT NULL,
+  running_since INTEGER,
+  active INTEGER,
   trace_count INTEGER NOT NULL,
   failed_trace_count INTEGER NOT NULL,
   timed_trace_count INTEGER NOT NULL,
@@ -116,18 +121,36 @@ CREATE TABLE session (
   unpriced_calls INTEGER NOT NULL,
   unmetered_calls INTEGER NOT NULL,
   unaccounted_tokens INTEGER NOT NULL,
-  -- msgpack of Labels.
-  labels BLOB NOT NULL,
+  wall INTEGER AS (max(0, "end" - start)),
+  latency REAL AS (CASE WHEN timed_trace_count THEN 1.0 * duration / timed_trace_count END),
+  total_tokens INTEGER AS (input_tokens + output_tokens),
+  total_cost INTEGER AS (CASE WHEN priced_calls THEN cost END),
   UNIQUE (app, session_id)
 );
-CREATE INDEX session_by_end ON session (app, "end" DESC, session_id);
+-- The orders that are asked for most. The others sort what they find: every index costs each write.
+CREATE INDEX session_by_end ON session (app, "end" DESC, session_id, start);
+CREATE INDEX session_by_start ON session (app, start DESC, session_id);
+CREATE INDEX session_by_wall ON session (app, wall DESC, session_id);
+CREATE INDEX session_by_cost ON session (app, total_cost DESC, session_id);
+CREATE INDEX session_by_tokens ON session (app, total_tokens DESC, session_id);
+CREATE INDEX session_by_traces ON session (app, trace_count DESC, session_id);
 CREATE INDEX session_by_change ON session (app, changed);
 
-CREATE TABLE session_user (
+-- What of a session is only shown, or joined with what comes.
+CREATE TABLE session_detail (
+  session INTEGER PRIMARY KEY,
+  labels BLOB NOT NULL, -- msgpack of Labels
+  busy BLOB NOT NULL    -- msgpack of Intervals
+);
+
+-- What a session has several of: users, models, tags and so on, by the numbers of LabelKind; of metadata by key.
+CREATE TABLE session_label (
   app INTEGER NOT NULL,
-  user_id TEXT NOT NULL,
+  kind INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  value TEXT NOT NULL,
   session INTEGER NOT NULL,
-  PRIMARY KEY (app, user_id, session)
+  PRIMARY KEY (app, kind, key, value, session)
 ) WITHOUT ROWID;
 
 -- The share of a trace that one session owns; session 0 is none. The id is `trace << 32 | number`.

@@ -1,0 +1,149 @@
+"""What the list of sessions can be asked: `GET /v1/sessions`."""
+
+import math
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import Query
+from pydantic import AfterValidator, Field, FiniteFloat, model_validator
+
+from agentmark_server import filters
+from agentmark_server.api.parameters import SliceParameters
+from agentmark_server.model import PICO, SessionStatus
+from agentmark_server.queries import Activity, Between, LabelKind, Labelled, Order, SessionQuery
+from agentmark_server.times import parse_time
+
+_NS_IN_MS: Final = 10**6
+_UNITS: Final = {"duration_ms": _NS_IN_MS, "active_ms": _NS_IN_MS, "latency_ms": _NS_IN_MS, "total_cost": PICO}
+_COUNTS: Final = (
+    *("trace_count", "span_count", "call_count", "error_count", "failed_trace_count", "input_tokens"),
+    *("output_tokens", "cached_tokens", "reasoning_tokens", "total_tokens", "unpriced_calls", "unmetered_calls"),
+    "unaccounted_tokens",
+)
+NUMBERS: Final = (*_UNITS, *_COUNTS)
+"""The columns that can be bounded."""
+
+
+def _time(text: str) -> str:
+    parse_time(text)
+    return text
+
+
+def _filter(text: str) -> str:
+    filters.parse(text)
+    return text
+
+
+Time = Annotated[str, AfterValidator(_time)]
+"""A time or a date that can be read."""
+
+
+class SessionParameters(SliceParameters):
+    """Which sessions, in which order, and which part of their list."""
+
+    name: list[str] = Field([], description="A part of the name, in any case.")
+    user_id: list[str] = Field([], description="One of the session's users.")
+    user_id_camel: list[str] = Field([], alias="userId", description="The same as `user_id`.")
+    start_date: Time | None = Field(None, description="Sessions that ended then or later: a time or a date (UTC).")
+    end_date: Time | None = Field(
+        None, description="Sessions that began then or earlier: a time, or a date, which means its whole day."
+    )
+    model: list[str] = Field([], description="A model that was called.")
+    agent: list[str] = Field([], description="An agent that took part.")
+    service: list[str] = Field([], description="A `service.name` that spans came from.")
+    environment: list[str] = Field([], description="A deployment environment.")
+    release: list[str] = Field([], description="A release of the service.")
+    tag: list[str] = Field([], description="A tag.")
+    status: list[SessionStatus] = Field([], description="`active`, `idle` or `ended`.")
+    filter: Annotated[str, AfterValidator(_filter)] | None = Field(
+        None, description="An expression, such as `total_cost > 0.01 and any(span.status = ERROR)`."
+    )
+    sort_by: Order = Field(Order.END, description="What to sort by: ties by id, those without a value last.")
+    sort_order: Literal["asc", "desc"] = Field("desc", description="Upwards or downwards.")
+    metadata: Annotated[dict[str, list[str]], Query(include_in_schema=False)] = Field(default_factory=dict)
+    bounds: Annotated[dict[str, FiniteFloat], Query(include_in_schema=False)] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Gather parameters with a name in their own: `metadata.<key>`, `min_<column>`, `max_<column>`."""
+        metadata = {name: value for name, value in given.items() if name.startswith(_METADATA)}
+        bounds = {name: value for name, value in given.items() if name in _BOUNDS}
+        rest = {name: value for name, value in given.items() if name not in metadata.keys() | bounds.keys()}
+        if "bounds" in rest or "metadata" in rest:
+            msg = "metadata is asked for by its key, as metadata.<key>"
+            raise ValueError(msg)
+        keyed = {
+            name.removeprefix(_METADATA): value if isinstance(value, list) else [value]
+            for name, value in metadata.items()
+        }
+        return rest | {"metadata": keyed, "bounds": bounds}
+
+    def query(self, activity: Activity) -> SessionQuery:
+        """As the store takes it."""
+        labels = {
+            LabelKind.USER: [*self.user_id, *self.user_id_camel],
+            LabelKind.MODEL: self.model,
+            LabelKind.AGENT: self.agent,
+            LabelKind.SERVICE: self.service,
+            LabelKind.ENVIRONMENT: self.environment,
+            LabelKind.RELEASE: self.release,
+            LabelKind.TAG: self.tag,
+        }
+        labelled = [Labelled(kind, tuple(said)) for kind, said in labels.items() if said]
+        keyed = [Labelled(LabelKind.METADATA, tuple(said), key) for key, said in self.metadata.items()]
+        return SessionQuery(
+            names=tuple(self.name),
+            labelled=(*labelled, *keyed),
+            since=parse_time(self.start_date).first if self.start_date else None,
+            until=parse_time(self.end_date).last if self.end_date else None,
+            between=tuple(self._between()),
+            statuses=tuple(dict.fromkeys(self.status)),
+            filter=filters.parse(self.filter) if self.filter is not None else None,
+            activity=activity,
+            order=self.sort_by,
+            ascending=self.sort_order == "asc",
+        )
+
+    def _between(self) -> list[Between]:
+        columns = {name.partition("_")[2] for name in self.bounds}
+        return [
+            Between(column, self._bound("min", column, math.ceil), self._bound("max", column, math.floor))
+            for column in sorted(columns)
+        ]
+
+    def _bound(self, side: str, column: str, whole: Any) -> int | None:
+        """In the model's units, which are whole numbers that fit into 64 bits."""
+        value = self.bounds.get(f"{side}_{column}")
+        if value is None:
+            return None
+        exact: int = whole(Decimal(str(value)) * _UNITS.get(column, 1))
+        return max(-(2**63), min(exact, 2**63 - 1))
+
+
+_METADATA: Final = "metadata."
+_BOUNDS: Final = frozenset(f"{side}_{column}" for side in ("min", "max") for column in NUMBERS)
+
+NAMED_PARAMETERS: Final = {
+    "parameters": [
+        *(
+            {
+                "name": f"{side}_{column}",
+                "in": "query",
+                "required": False,
+                "schema": {"type": "number"},
+                "description": f"The {word} {column}, itself included.",
+            }
+            for column in NUMBERS
+            for side, word in (("min", "least"), ("max", "greatest"))
+        ),
+        {
+            "name": "metadata.<key>",
+            "in": "query",
+            "required": False,
+            "schema": {"type": "array", "items": {"type": "string"}},
+            "description": "A value of metadata; `<key>` stands for its key.",
+        },
+    ]
+}
+"""For the API's description: the parameters that no field declares."""
