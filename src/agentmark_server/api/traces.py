@@ -58,9 +58,10 @@ def router(store: Store) -> APIRouter:
     def get_trace(trace_id: TraceId, parameters: Annotated[TreeParameters, Query()]) -> Response:
         """One whole trace, whatever sessions own it, with its spans; the parameters are about the spans.
 
-        The spans are a tree written down from top to bottom: each comes before those below it, which have a `depth`
-        of one more, and those of one parent come in order of their start. So a waterfall draws them line by line,
-        and a part of them is still a list. A span whose parent has not come stands at the top, behind the root.
+        The spans are a tree written down from top to bottom: each comes before those below it, which have a
+        `depth` of one more, and those of one parent come in order of their start. So a waterfall draws them line
+        by line, and a part of them is still a list. A span whose parent has not come stands at the top, behind
+        the root.
         """
         id_, part = trace_id_of(trace_id), parameters.slice
         trace = store.get_trace(LOCAL_APP, id_)

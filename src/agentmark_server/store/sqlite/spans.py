@@ -1,7 +1,7 @@
 """Questions about spans, each within one reading transaction."""
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import apsw
 import msgspec
@@ -136,21 +136,23 @@ def _opened(
     known = spans_at(connection, places) if facts is None else facts
     held = _contents(connection, known, places) if contents else {}
     return [
-        ListedSpan(_joined(known[place], *row[4:]), row[2], bool(row[3]), content=held.get(place))
+        ListedSpan(_joined(known[place], row[4:]), row[2], bool(row[3]), content=held.get(place))
         for place, (_, _, row) in zip(places, picked, strict=True)
     ]
 
 
-def _joined(span: Span, model: str | None, user_id: str | None, *usage: int | None) -> Span:
-    """A span with what log records say more of it, as its row has it."""
-    own = msgspec.structs.astuple(span.usage)
-    if (model, user_id, *usage) == (span.model, span.context.user_id, *own[:-1]):
+def _joined(span: Span, said: Row) -> Span:
+    """A span with what log records say more of it: `said` is the model, the user and the usage in its row."""
+    usage = msgspec.structs.astuple(span.usage)[:-1]
+    if said == (span.model, span.context.user_id, *usage):
         return span
+    model, user_id, *numbers = said
+    stated: tuple[Any, ...] = (*numbers, span.usage.cost_stated)
     return msgspec.structs.replace(
         span,
         model=model,
         context=msgspec.structs.replace(span.context, user_id=user_id),
-        usage=Usage(*usage, cost_stated=span.usage.cost_stated),
+        usage=Usage(*stated),
     )
 
 
