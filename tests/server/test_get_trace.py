@@ -74,10 +74,8 @@ def test_pages(shared_server: RunningServer) -> None:
 def test_content(shared_server: RunningServer) -> None:
     """What spans hold comes on request alone, and then for at most a hundred of them."""
     name = f"content-{uuid4()}"
-    post(
-        shared_server.url,
-        *(span(name, f"{n}", "0" if n else None, start_ms=n, agentmark__input=f"in {n}") for n in range(120)),
-    )
+    spans = [span(name, f"{n}", "0" if n else None, start_ms=n, agentmark__input=f"in {n}") for n in range(120)]
+    post(shared_server.url, *spans)
     assert "attributes" not in opened(shared_server, name)["data"]["spans"][0]
     body = opened(shared_server, name, include="content")
     assert [one["input"] for one in body["data"]["spans"]] == [f"in {n}" for n in range(100)]
