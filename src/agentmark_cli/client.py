@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
 
 import httpx2
 
@@ -47,18 +46,6 @@ def remote_gateway() -> Gateway:
     if app_id := os.environ.get("AGENTMARK_APP_ID", "").strip():
         headers["X-Agentmark-App-Id"] = _printable("AGENTMARK_APP_ID", app_id)
     return Gateway(base_url() or CLOUD, "check AGENTMARK_BASE_URL and the network", headers)
-
-
-def gateway_of(remote: bool) -> Gateway:
-    """Return the server that `--remote` means, or the local one."""
-    return remote_gateway() if remote else local_gateway()
-
-
-def segment(id_: str) -> str:
-    """Make an id one segment of a path. Dots alone would be taken for a step up, by clients and proxies."""
-    if id_ in {".", ".."}:
-        return id_.replace(".", "%2E")
-    return quote(id_, safe="", errors="surrogateescape")
 
 
 def base_url() -> str | None:

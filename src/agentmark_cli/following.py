@@ -7,7 +7,8 @@ from typing import Any
 
 import typer
 
-from agentmark_cli.client import Gateway, LostError, ask, segment, stream
+from agentmark_cli.asking import segment
+from agentmark_cli.client import Gateway, LostError, ask, stream
 from agentmark_cli.errors import CommandError
 from agentmark_cli.output import Output, Row, console, count, money, one_line, short_time, text
 

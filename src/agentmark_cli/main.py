@@ -14,6 +14,8 @@ from agentmark_cli.output import one_line
 from agentmark_cli.session_changes import delete_session, update_session
 from agentmark_cli.session_export import export_session
 from agentmark_cli.sessions import sessions
+from agentmark_cli.spans import spans
+from agentmark_cli.traces import traces
 
 app = typer.Typer(
     name="agentmark",
@@ -28,6 +30,8 @@ api = typer.Typer(help="Ask a running server; the local one, or with --remote th
 @app.callback(invoke_without_command=True)
 @api.callback(invoke_without_command=True)
 @sessions.callback(invoke_without_command=True)
+@traces.callback(invoke_without_command=True)
+@spans.callback(invoke_without_command=True)
 @database.callback(invoke_without_command=True)
 def show_help(context: typer.Context) -> None:
     """Show the commands of a group that is called without one."""
@@ -40,6 +44,8 @@ app.command()(demo)
 app.add_typer(api, name="api")
 app.add_typer(database, name="db")
 api.add_typer(sessions, name="sessions")
+api.add_typer(traces, name="traces")
+api.add_typer(spans, name="spans")
 sessions.command("update")(update_session)
 sessions.command("delete")(delete_session)
 sessions.command("export")(export_session)

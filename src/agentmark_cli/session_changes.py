@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from agentmark_cli.client import Gateway, ask, gateway_of, segment, tell
+from agentmark_cli.asking import Format, Remote, gateway_of, print_for_programs, row_of, segment
+from agentmark_cli.client import Gateway, ask, tell
 from agentmark_cli.errors import CommandError
-from agentmark_cli.output import Output, count, one_line, print_json, visible
-from agentmark_cli.sessions import Format, Remote
+from agentmark_cli.output import count, one_line, visible
 
 SessionId = Annotated[str, typer.Argument(metavar="ID", help="The session's id, as `list` shows it.")]
 
@@ -42,10 +42,9 @@ def update_session(
     if not edit:
         raise CommandError("there is nothing to change: give --name, --tag or --no-tags")
     answer = tell(gateway_of(remote), "PATCH", _path(session_id), edit)
-    if Output.chosen(output) is Output.JSON:
-        print_json(answer.raw)
+    if print_for_programs(answer, output):
         return
-    session = answer.body.get("data") or {}
+    session = row_of(answer.body.get("data"))
     tags = ", ".join(session.get("tags") or ()) or "none"
     typer.echo(one_line(f"{session.get('id')}: name {session.get('name') or 'none'}, tags {tags}"))
 
@@ -66,17 +65,16 @@ def delete_session(
     if not yes:
         _ask_first(gateway, session_id)
     answer = tell(gateway, "DELETE", _path(session_id))
-    if Output.chosen(output) is Output.JSON:
-        print_json(answer.raw)
+    if print_for_programs(answer, output):
         return
-    gone = answer.body.get("data") or {}
+    gone = row_of(answer.body.get("data"))
     typer.echo(f"Deleted {visible(session_id)} with {count(gone.get('deleted_spans'))} spans.")
 
 
 def _ask_first(gateway: Gateway, session_id: str) -> None:
     if not sys.stdin.isatty():
         raise CommandError("nobody can be asked here whether to delete it: give --yes")
-    session = ask(gateway, _path(session_id), limit=1).body.get("data") or {}
+    session = row_of(ask(gateway, _path(session_id), limit=1).body.get("data"))
     called = f" ({one_line(session['name'])})" if session.get("name") else ""
     holds = f"{count(session.get('trace_count'))} traces, {count(session.get('span_count'))} spans"
     if not typer.confirm(f"Delete {visible(session_id)}{called}: {holds}?", err=True):

@@ -10,10 +10,10 @@ from typing import IO, Annotated
 
 import typer
 
-from agentmark_cli.client import gateway_of, segment, stream
+from agentmark_cli.asking import Remote, gateway_of, segment
+from agentmark_cli.client import stream
 from agentmark_cli.errors import CommandError
 from agentmark_cli.output import visible
-from agentmark_cli.sessions import Remote
 
 
 class Format(StrEnum):

@@ -1,19 +1,18 @@
 """What changes sessions and traces: `PATCH` and `DELETE`."""
 
 import time
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Query
 
 from agentmark_server.api.errors import NOT_FOUND, RESPONSES, NotFoundError
 from agentmark_server.api.parameters import EncodedId, NoParameters
+from agentmark_server.api.reading import TraceId, trace_id_of
 from agentmark_server.api.schemas import Deleted, DeletedReply, SessionEdit, SessionEdited, SessionSchema
 from agentmark_server.live import Live
 from agentmark_server.settings import LOCAL_APP, Settings
 from agentmark_server.store import Edit, Selector, SessionSelector, Store, TraceSelector
-
-_TRACE_ID_DIGITS: Final = 32
 
 
 def router(store: Store, live: Live, settings: Settings) -> APIRouter:
@@ -39,9 +38,9 @@ def router(store: Store, live: Live, settings: Settings) -> APIRouter:
         return delete("session", session_id, SessionSelector(session_id))
 
     @routes.delete("/traces/{trace_id}", summary="Delete a trace", tags=["Traces"])
-    def delete_trace(trace_id: EncodedId, _: Annotated[NoParameters, Query()]) -> DeletedReply:
+    def delete_trace(trace_id: TraceId, _: Annotated[NoParameters, Query()]) -> DeletedReply:
         """Delete all spans of the trace, whichever sessions own them. Spans of it that come later are refused."""
-        id_ = _trace_id(trace_id)
+        id_ = trace_id_of(trace_id)
         return delete("trace", id_.hex(), TraceSelector(id_))
 
     def delete(noun: str, id_: str, selector: Selector) -> DeletedReply:
@@ -61,16 +60,6 @@ def _edit_of(edit: SessionEdit) -> Edit:
         name=name if "name" in given else msgspec.UNSET,
         tags=tuple(edit.tags or ()) if "tags" in given else msgspec.UNSET,
     )
-
-
-def _trace_id(text: str) -> bytes:
-    """The bytes of a trace id in hex. Raises NotFoundError for what is none: no trace can have it."""
-    try:
-        if len(text) == _TRACE_ID_DIGITS:
-            return bytes.fromhex(text)
-    except ValueError:
-        pass
-    raise _no("trace", text)
 
 
 def _no(noun: str, id_: str) -> NotFoundError:

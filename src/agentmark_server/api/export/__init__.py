@@ -1,6 +1,6 @@
 """`GET /v1/sessions/{id}/export`: a whole session in one file, in one of several formats.
 
-`spans` reads what spans say; `lines`, `otlp` and `html` write it. All of them stream, a trace at a time.
+`source` reads it; `lines`, `otlp` and `html` write it. All of them stream, a trace at a time.
 """
 
 import re
@@ -15,10 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agentmark_server.api.errors import NOT_FOUND, RESPONSES, NotFoundError
 from agentmark_server.api.export import html, lines, otlp
+from agentmark_server.api.export.source import Source
 from agentmark_server.api.parameters import EncodedId
 from agentmark_server.api.schemas import SessionSchema
 from agentmark_server.settings import LOCAL_APP, Settings
-from agentmark_server.store import OwnedSpans, Store
+from agentmark_server.store import Store
 
 _PROTOBUF: Final = "application/x-protobuf"
 _PIECE: Final = 64 * 1024
@@ -29,7 +30,7 @@ _NAME: Final = 80
 class _Format(msgspec.Struct, frozen=True):
     """How a session is written, what that is, and how the file's name ends."""
 
-    write: Callable[[SessionSchema, Iterator[OwnedSpans]], Iterator[bytes]]
+    write: Callable[[Source], Iterator[bytes]]
     media_type: str
     suffix: str
 
@@ -92,7 +93,7 @@ def router(store: Store, settings: Settings) -> APIRouter:
             raise NotFoundError(msg)
         shape = SessionSchema.of(session, now=time.time_ns(), idle=idle)
         chosen = _chosen(parameters, accept)
-        written = chosen.write(shape, store.read_session(LOCAL_APP, session_id))
+        written = chosen.write(Source(store, LOCAL_APP, shape))
         headers = {
             **_HEADERS,
             "Content-Disposition": f'attachment; filename="{_file_name(session_id)}.{chosen.suffix}"',

@@ -13,11 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
-from agentmark_server.api.export.spans import Contents, contents_of, duration_ms, encoded, time_of
+from agentmark_server.api.export.source import Source
 from agentmark_server.api.schemas import SessionSchema, TraceSchema
-from agentmark_server.conventions.messages import Message, Text
-from agentmark_server.model import ReceivedSpan
-from agentmark_server.store import OwnedSpans
 
 
 def _load() -> dict[str, Template]:
@@ -49,14 +46,15 @@ def _visible(value: object) -> str:
     return "".join(c if c in "\n\t" or c.isprintable() or ord(c) > 0x9F else "\ufffd" for c in text)  # noqa: PLR2004
 
 
-def page(session: SessionSchema, traces: Iterator[OwnedSpans]) -> Iterator[bytes]:
+def page(source: Source) -> Iterator[bytes]:
     """The page, in pieces."""
+    session = source.session
     yield _filled("head", title=session.name or session.id, facts=_facts(_of_session(session))).encode()
-    for owned in traces:
-        trace = TraceSchema.of(owned.trace)
-        yield _filled("trace", name=trace.name, status=trace.status, facts=_facts(_of_trace(trace))).encode()
-        for received in sorted(owned.spans, key=lambda one: (one.span.start, one.span.span_id)):
-            yield _span(received).encode()
+    for trace in source.traces():
+        shape = TraceSchema.of(trace)
+        yield _filled("trace", name=shape.name, status=shape.status, facts=_facts(_of_trace(shape))).encode()
+        for span in source.spans(trace):
+            yield _span(span).encode()
         yield _filled("trace_end").encode()
     yield _filled("foot").encode()
 
@@ -93,44 +91,40 @@ def _of_trace(trace: TraceSchema) -> dict[str, Any]:
     }
 
 
-def _span(received: ReceivedSpan) -> _Markup:
-    span, contents = received.span, contents_of(received)
+def _span(span: dict[str, Any]) -> _Markup:
     facts = {
-        "Span": span.span_id.hex(),
-        "Parent": span.parent_id.hex(),
-        "Started": time_of(span.start),
-        "Model": span.model,
-        "Input tokens": span.usage.input_tokens,
-        "Output tokens": span.usage.output_tokens,
-        "Status": contents.status_message,
+        "Span": span["id"],
+        "Parent": span["parent_id"],
+        "Started": span["start"],
+        "Model": span["model"],
+        "Input tokens": span["input_tokens"],
+        "Output tokens": span["output_tokens"],
+        "Cost": _money(span["cost"]),
+        "Status": span["status_message"],
     }
     return _filled(
         "span",
-        name=span.name,
-        kind=span.kind,
-        status=span.status,
-        duration=_milliseconds(duration_ms(span)),
+        name=span["name"],
+        kind=span["kind"],
+        status=span["status"],
+        duration=_milliseconds(span["duration_ms"]),
         facts=_facts(facts),
-        messages=_messages(contents),
-        attributes=_attributes(contents),
+        messages=_messages(span["messages"]),
+        attributes=_pretty({"attributes": span["attributes"], "events": span["events"]}),
     )
 
 
-def _messages(contents: Contents) -> _Markup:
-    said = [*contents.messages.input, *contents.messages.output]
-    return _Markup("".join(_filled("message", role=one.role, text=_text(one)) for one in said))
+def _messages(messages: dict[str, Any]) -> _Markup:
+    said = [*messages["input"], *messages["output"]]
+    return _Markup("".join(_filled("message", role=one["role"], text=_text(one["parts"])) for one in said))
 
 
-def _text(message: Message) -> str:
-    return "\n".join(part.content if isinstance(part, Text) else _pretty(part) for part in message.parts)
-
-
-def _attributes(contents: Contents) -> str:
-    return _pretty({"attributes": contents.attributes, "events": contents.events})
+def _text(parts: list[dict[str, Any]]) -> str:
+    return "\n".join(part["content"] if part["type"] == "text" else _pretty(part) for part in parts)
 
 
 def _pretty(value: object) -> str:
-    return msgspec.json.format(encoded(value), indent=2).decode()
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
 
 
 def _money(usd: float | None) -> str | None:

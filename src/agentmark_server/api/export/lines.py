@@ -2,18 +2,19 @@
 
 from collections.abc import Iterator
 
-from agentmark_server.api.export.spans import encoded, exported
+import msgspec
+
+from agentmark_server.api.export.source import Source
 from agentmark_server.api.schemas import SessionSchema, TraceSchema
-from agentmark_server.store import OwnedSpans
 
 
-def whole(session: SessionSchema, traces: Iterator[OwnedSpans]) -> Iterator[bytes]:
+def whole(source: Source) -> Iterator[bytes]:
     """`{"data": {..., "traces": [{..., "spans": [...]}]}}`."""
-    yield b'{"data":' + _open(session) + b',"traces":['
-    for number, owned in enumerate(traces):
-        yield (b"," if number else b"") + _open(TraceSchema.of(owned.trace)) + b',"spans":['
-        for place, received in enumerate(owned.spans):
-            yield (b"," if place else b"") + encoded(exported(received, session.id))
+    yield b'{"data":' + _open(source.session) + b',"traces":['
+    for number, trace in enumerate(source.traces()):
+        yield (b"," if number else b"") + _open(TraceSchema.of(trace)) + b',"spans":['
+        for place, span in enumerate(source.spans(trace)):
+            yield (b"," if place else b"") + msgspec.json.encode(span)
         yield b"]}"
     yield b"]}}\n"
 
@@ -23,8 +24,8 @@ def _open(shape: SessionSchema | TraceSchema) -> bytes:
     return shape.model_dump_json().encode().removesuffix(b"}")
 
 
-def lines(session: SessionSchema, traces: Iterator[OwnedSpans]) -> Iterator[bytes]:
+def lines(source: Source) -> Iterator[bytes]:
     """Every span as an object on a line of its own."""
-    for owned in traces:
-        for received in owned.spans:
-            yield encoded(exported(received, session.id)) + b"\n"
+    for trace in source.traces():
+        for span in source.spans(trace):
+            yield msgspec.json.encode(span) + b"\n"

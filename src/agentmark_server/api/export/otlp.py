@@ -15,18 +15,17 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from agentmark_server import wire
-from agentmark_server.api.schemas import SessionSchema
+from agentmark_server.api.export.source import Source
 from agentmark_server.model import Origin, ReceivedSpan
-from agentmark_server.store import OwnedSpans
 
 _IDS: Final = ("traceId", "spanId", "parentSpanId")
 _BATCH: Final = 500
 """So many spans may share what is said of their origin."""
 
 
-def protobuf(_session: SessionSchema, traces: Iterator[OwnedSpans]) -> Iterator[bytes]:
+def protobuf(source: Source) -> Iterator[bytes]:
     """One `ExportTraceServiceRequest`: messages one after the other are one message with all that is in them."""
-    for origin, received in _by_origin(traces):
+    for origin, received in _by_origin(source.received()):
         scope_spans = wire.ScopeSpans(
             scope=origin.scope, spans=[one.raw for one in received], schema_url=origin.scope_schema_url
         )
@@ -36,10 +35,10 @@ def protobuf(_session: SessionSchema, traces: Iterator[OwnedSpans]) -> Iterator[
         yield wire.Request(resource_spans=[resource_spans]).SerializeToString()
 
 
-def json(_session: SessionSchema, traces: Iterator[OwnedSpans]) -> Iterator[bytes]:
+def json(source: Source) -> Iterator[bytes]:
     """The same in OTLP's JSON: https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding."""
     yield b'{"resourceSpans":['
-    for number, (origin, received) in enumerate(_by_origin(traces)):
+    for number, (origin, received) in enumerate(_by_origin(source.received())):
         scope_spans = {
             "scope": MessageToDict(InstrumentationScope.FromString(origin.scope)),
             "schemaUrl": origin.scope_schema_url,
@@ -54,10 +53,10 @@ def json(_session: SessionSchema, traces: Iterator[OwnedSpans]) -> Iterator[byte
     yield b"]}\n"
 
 
-def _by_origin(traces: Iterable[OwnedSpans]) -> Iterator[tuple[Origin, list[ReceivedSpan]]]:
+def _by_origin(spans: Iterable[ReceivedSpan]) -> Iterator[tuple[Origin, list[ReceivedSpan]]]:
     """Spans that follow each other and share their origin."""
     waiting: list[ReceivedSpan] = []
-    for received in (one for owned in traces for one in owned.spans):
+    for received in spans:
         if waiting and (waiting[-1].origin != received.origin or len(waiting) >= _BATCH):
             yield waiting[0].origin, waiting
             waiting = []
