@@ -412,4 +412,4 @@ FROM span LEFT JOIN session ON session.id = span.session
 WHERE trace = ? AND role <> 3;
 
 -- name: count_listed_spans
-SELECT coalesce(sum(span_count), 0) FROM trace WHERE app IS ?;
+SELECT coalesce(sum(span_count), 0) FROM trace WHERE app IS ? AND span_count > 0;
