@@ -24,6 +24,7 @@ from agentmark_server.store import (
     SpanReader,
 )
 from agentmark_server.store.sqlite import exporting, indexing, listing, questions, spans, traces
+from agentmark_server.store.sqlite.cleaning import Cleaner
 from agentmark_server.store.sqlite.database import Database
 from agentmark_server.store.sqlite.edits import Edits
 from agentmark_server.store.sqlite.forgotten import Forgotten
@@ -50,6 +51,9 @@ class SqliteStore:
             self._edits = Edits(connection)
             self._stale = {name for (name,) in rows(connection, "apps_with_stale_traces")}
             """Apps with large traces that have to be grouped before a question is answered."""
+        self._cleaner = Cleaner(self._database)
+        with self._database.reading() as connection:
+            self._cleaner.resume(connection)
 
     def _undone(self) -> None:
         """After a write that is as if it had not been: what is remembered of it may not be there."""
@@ -97,6 +101,8 @@ class SqliteStore:
                 gone = write.forget_trace(selector.trace_id, at)
             write.forget_edits(write.finish())
             self._interned.delete_unused()
+            write.mark_unclean(at)
+        self._cleaner.wait(self._cleaner.start())
         return gone
 
     def rebuild(self, progress: Callable[[int, int], None] | None = None) -> int:
@@ -234,6 +240,7 @@ class SqliteStore:
 
     def close(self) -> None:
         """See `Store.close`."""
+        self._cleaner.close()
         self._database.close()
 
 

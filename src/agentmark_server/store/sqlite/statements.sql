@@ -420,7 +420,7 @@ FROM span LEFT JOIN session ON session.id = span.session
 WHERE trace = ? AND role <> 3;
 
 -- name: count_listed_spans
-SELECT coalesce(sum(span_count), 0) FROM trace WHERE app IS ?;
+SELECT coalesce(sum(span_count), 0) FROM trace WHERE app IS ? AND span_count > 0;
 
 -- name: apps_with_edits
 SELECT DISTINCT app FROM edit;
@@ -445,3 +445,12 @@ SELECT now FROM clock;
 SELECT number FROM span JOIN trace ON trace.id = span.trace
 WHERE trace.app = ?1 AND trace.trace_id = ?2
   AND span.session = (SELECT id FROM session WHERE session.app = ?1 AND session.session_id = ?3);
+
+-- name: mark_unclean
+INSERT INTO unclean (since) VALUES (?);
+
+-- name: is_unclean
+SELECT 1 FROM unclean LIMIT 1;
+
+-- name: mark_clean
+DELETE FROM unclean;

@@ -485,6 +485,10 @@ class Write:
         self._updates.setdefault(session, _Update()).lost = True
         return True
 
+    def mark_unclean(self, at: int) -> None:
+        """Note that the file holds remains of what was deleted, at a time (ns)."""
+        self._do("mark_unclean", at)
+
     def forget_edits(self, session_ids: Iterable[str]) -> None:
         """Forget what was said of those sessions that are no more."""
         for session_id in session_ids:

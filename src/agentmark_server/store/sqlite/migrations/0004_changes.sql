@@ -9,3 +9,8 @@ CREATE TABLE edit (
   tags TEXT NOT NULL,
   PRIMARY KEY (app, session_id)
 ) WITHOUT ROWID;
+
+-- Whether the file may still hold what was deleted: cleaning.py.
+CREATE TABLE unclean (
+  since INTEGER NOT NULL -- nanoseconds since 1970
+);
