@@ -244,7 +244,7 @@ class Write:
         whole = {span_id: one.fact.span for span_id, one in all_stored.items()}
         whole |= {one.span.span_id: one.span for one in newer}
         owners = group(whole.values()).owners
-        times = {span_id: sessions.get(owners.get(span_id) or "", 0) for span_id in whole}
+        times = {span_id: sessions.of(owners.get(span_id)) for span_id in whole}
         return {span_id: at for span_id, at in times.items() if whole[span_id].start < at}
 
     def _delete(
@@ -440,7 +440,9 @@ class Write:
         if now.totals.trace_count == 0:
             self._delete_session(session, before)
             return before.id
-        self._grown += before.totals.trace_count == 0
+        if before.totals.trace_count == 0:
+            self._grown += 1
+            self._forgotten.begun(self._app, before.id)
         self._write_labels(session, before.labels, now.labels)
         details = msgspec.msgpack.encode(now.labels), msgspec.msgpack.encode(now.busy)
         self._session_rows["put_session"].append((session, self._app, *now.row(self._tick)))
@@ -451,7 +453,7 @@ class Write:
         self._write_labels(session, state.labels, Labels())
         self._do("delete_session", session)
         self._do("delete_session_detail", session)
-        self._do("end_session", self._app, state.id, self._tick)
+        self._forgotten.end_session(self._app, state.id, self._tick)
         self._grown -= state.totals.trace_count > 0
 
     def _write_labels(self, session: int, old: Labels, new: Labels) -> None:
