@@ -169,7 +169,7 @@ def test_nothing_is_left_in_the_files(server: RunningServer) -> None:
     httpx2.patch(f"{server.url}/v1/sessions/session-q0007z", json={"name": "edited q0007z", "tags": ["by q0007z"]})
     while server.get("/v1/sessions", q="nothing")["pagination"].get("index_lag_ms"):
         time.sleep(0.1)
-    gone = {7, *random.sample(everything, 60)}
+    gone = {7, *random.sample(everything, 120)}
     names = {f"q{n:04}z" for n in gone}
     compressed = list(chunks_of(server, names))
     assert len(compressed) > 2 * len(gone)
