@@ -97,6 +97,7 @@ class SqliteStore:
             total = one(connection, "count_all_spans")
             one(connection, "note_sessions")
             connection.execute(SQL["clear_derived"])
+            connection.execute(SQL["clear_numbers"])
             done = 0
             for app, traces in _traces_by_app(connection):
                 write = self._writer(connection, app)
