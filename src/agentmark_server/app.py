@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from agentmark_server import dashboard, ingest
-from agentmark_server.api import errors, health, sessions
+from agentmark_server.api import errors, health, metrics, scores, sessions, users
 from agentmark_server.decoders import Decoders
 from agentmark_server.decoding import SpanReader
 from agentmark_server.doors import LocalOnly, RawPath
@@ -48,6 +48,9 @@ def create_app(settings: Settings) -> FastAPI:
     errors.install(app)
     app.include_router(ingest.router(writer, decoders, settings))
     app.include_router(sessions.router(store, settings))
+    app.include_router(users.router(store))
+    app.include_router(metrics.router(store))
+    app.include_router(scores.router(store))
     app.include_router(health.router)
     if settings.ui:
         app.include_router(dashboard.router)

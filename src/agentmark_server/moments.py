@@ -104,3 +104,43 @@ def _nearest(ordered: list[tuple[int, int]], rank: float) -> float:
         if passed >= rank:
             break
     return middle_of(number)
+
+
+class Point(msgspec.Struct, gc=False):
+    """The numbers of one stretch of time. What is None was not asked for, or has no meaning there."""
+
+    start: int
+    """Nanoseconds since 1970."""
+    tally: Tally = msgspec.field(default_factory=Tally)
+    sessions: int | None = None
+    """Those of which a span starts in it."""
+    traces: int | None = None
+    """What sessions own of traces, where that begins in it."""
+    failed_traces: int | None = None
+    durations: Histogram | None = None
+    """How long those took."""
+
+
+class Group(msgspec.Struct, gc=False):
+    """The calls of one value of a dimension; of those that have none the value is None."""
+
+    value: str | None
+    points: list[Point]
+    totals: Point
+
+
+class Series(msgspec.Struct, gc=False):
+    """Numbers over time: one point for each stretch, with nothing left out, and those of the whole range."""
+
+    minutes: int
+    """How long a stretch is."""
+    start: int | None
+    """Nanoseconds since 1970; None where nothing is known."""
+    end: int | None
+    """The first nanosecond behind the last stretch."""
+    points: list[Point]
+    totals: Point
+    groups: list[Group] | None = None
+    """Those with the most calls first."""
+    group_count: int | None = None
+    """How many there are, shown or not."""

@@ -107,14 +107,13 @@ class UserQuery(msgspec.Struct, frozen=True):
     ascending: bool = False
 
 
-class Dimension(IntEnum):
-    """What tells calls apart in stretches of time. The numbers stand in files: append, never reorder."""
+class Dimension(StrEnum):
+    """What calls are told apart by."""
 
-    NONE = 0
-    MODEL = 1
-    AGENT = 2
-    SERVICE = 3
-    ENVIRONMENT = 4
+    MODEL = "model"
+    AGENT = "agent"
+    SERVICE = "service"
+    ENVIRONMENT = "environment"
 
 
 class BucketWidth(StrEnum):
@@ -138,13 +137,11 @@ class MetricsQuery(msgspec.Struct, frozen=True):
     until: int | None = None
     width: BucketWidth | None = None
     """None is what suits the range."""
-    dimension: Dimension = Dimension.NONE
-    """What the calls are told apart by besides."""
-    value: str | None = None
-    """Only the calls of this value of the dimension."""
+    group_by: Dimension | None = None
+    only: tuple[tuple[Dimension, tuple[str, ...]], ...] = ()
+    """Calls that have any of some values of a dimension, of each that stands here."""
     sessions: bool = True
     """Whether sessions are counted: in a long range that takes the most time."""
-    percentiles: bool = True
 
 
 class ScoreQuery(msgspec.Struct, frozen=True):

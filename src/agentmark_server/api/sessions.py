@@ -10,13 +10,15 @@ from agentmark_server.api.parameters import EncodedId, SliceParameters
 from agentmark_server.api.schemas import (
     ListReply,
     Pagination,
+    ScoreSchema,
     SessionReply,
     SessionSchema,
     SessionWithTraces,
     TraceSchema,
 )
 from agentmark_server.api.session_parameters import NAMED_PARAMETERS, SessionParameters
-from agentmark_server.queries import Activity
+from agentmark_server.model import Slice
+from agentmark_server.queries import Activity, ScoreQuery
 from agentmark_server.settings import LOCAL_APP, Settings
 from agentmark_server.store import Store
 
@@ -45,8 +47,13 @@ def router(store: Store, settings: Settings) -> APIRouter:
         shape = SessionSchema.of(session, now=time.time_ns(), idle=idle)
         traces = [TraceSchema.of(trace) for trace in page.items]
         return SessionReply(
-            data=SessionWithTraces(**shape.model_dump(), traces=traces),
+            data=SessionWithTraces(**shape.model_dump(), traces=traces, scores=_scores(store, session_id)),
             pagination=Pagination.of(page, parameters.limit, parameters.offset),
         )
 
     return routes
+
+
+def _scores(store: Store, session_id: str) -> list[ScoreSchema]:
+    query = ScoreQuery(resource_types=("session",), resource_ids=(session_id,))
+    return [ScoreSchema.of(score) for score in store.list_scores(LOCAL_APP, query, Slice(limit=100)).items]

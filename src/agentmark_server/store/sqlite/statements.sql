@@ -275,26 +275,28 @@ ON CONFLICT DO UPDATE SET parts = parts + excluded.parts;
 -- name: delete_absence
 DELETE FROM session_minute WHERE app = ? AND minute = ? AND session = ? AND parts = 0;
 
--- name: histograms_of_bucket
-SELECT latencies, durations FROM bucket WHERE app = ? AND width = ? AND dimension = ? AND start = ? AND value = ?;
-
--- name: add_to_bucket
-INSERT INTO bucket (
-  app, width, dimension, start, value, calls, priced_calls, cost, input_tokens, output_tokens, errors, latencies,
-  traces, failed_traces, durations
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+-- name: add_to_calls
+-- `add_histograms` is ours: see tallies.py.
+INSERT INTO call_bucket VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET
   calls = calls + excluded.calls, priced_calls = priced_calls + excluded.priced_calls, cost = cost + excluded.cost,
   input_tokens = input_tokens + excluded.input_tokens, output_tokens = output_tokens + excluded.output_tokens,
-  errors = errors + excluded.errors, latencies = excluded.latencies, traces = traces + excluded.traces,
-  failed_traces = failed_traces + excluded.failed_traces, durations = excluded.durations;
+  errors = errors + excluded.errors, latencies = add_histograms(latencies, excluded.latencies);
 
--- name: delete_empty_bucket
-DELETE FROM bucket WHERE app = ? AND width = ? AND dimension = ? AND start = ? AND value = ?
-  AND calls = 0 AND errors = 0 AND traces = 0;
+-- name: delete_no_calls
+DELETE FROM call_bucket WHERE app = ? AND width = ? AND start = ? AND model = ? AND agent = ? AND service = ?
+  AND environment = ? AND calls = 0 AND errors = 0;
+
+-- name: add_to_traces
+INSERT INTO trace_bucket VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET
+  traces = traces + excluded.traces, failed_traces = failed_traces + excluded.failed_traces,
+  durations = add_histograms(durations, excluded.durations);
+
+-- name: delete_no_traces
+DELETE FROM trace_bucket WHERE app = ? AND width = ? AND start = ? AND traces = 0;
 
 -- name: add_to_user
--- Gives how many sessions the user has then.
 INSERT INTO user (
   app, user, session_count, trace_count, call_count, error_count, input_tokens, output_tokens, cost, priced_calls,
   first, last
@@ -305,8 +307,7 @@ ON CONFLICT DO UPDATE SET
   input_tokens = input_tokens + excluded.input_tokens, output_tokens = output_tokens + excluded.output_tokens,
   cost = cost + excluded.cost, priced_calls = priced_calls + excluded.priced_calls,
   first = coalesce(min(first, excluded.first), first, excluded.first),
-  last = coalesce(max(last, excluded.last), last, excluded.last)
-RETURNING session_count;
+  last = coalesce(max(last, excluded.last), last, excluded.last);
 
 -- name: times_of_user
 SELECT min(session.start), max(session."end") FROM session_label AS label
@@ -316,12 +317,15 @@ WHERE label.app = ? AND label.kind = 1 AND label.key = '' AND label.value = ?;
 -- name: put_times_of_user
 UPDATE user SET first = ?, last = ? WHERE app = ? AND user = ?;
 
--- name: delete_user
-DELETE FROM user WHERE app = ? AND user = ?;
+-- name: delete_user_without_sessions
+DELETE FROM user WHERE app = ? AND user = ? AND session_count = 0;
+
+-- name: seen_of_user
+SELECT first, last FROM user WHERE app = ? AND user = ?;
 
 -- name: clear_numbers
 -- What `rebuild` derives anew beside the sessions.
-DELETE FROM user; DELETE FROM bucket; DELETE FROM session_minute;
+DELETE FROM user; DELETE FROM call_bucket; DELETE FROM trace_bucket; DELETE FROM session_minute;
 
 -- name: count_users
 SELECT count(*) FROM user WHERE app = ?;
@@ -331,18 +335,13 @@ SELECT user, session_count, trace_count, call_count, error_count, input_tokens, 
   first, last
 FROM user WHERE app = ? AND user = ?;
 
--- name: reach_of_buckets
+-- name: reach_of_presences
 -- The first and the last minute of all that is known.
 SELECT min(minute), max(minute) FROM session_minute WHERE app = ?;
 
--- name: buckets
--- Of one width and one dimension, in order of time.
-SELECT start, value, calls, priced_calls, cost, input_tokens, output_tokens, errors, traces, failed_traces
-FROM bucket WHERE app = ? AND width = ? AND dimension = ? AND start >= ? AND start < ?;
-
--- name: histograms
-SELECT start, value, latencies, durations
-FROM bucket WHERE app = ? AND width = ? AND dimension = ? AND start >= ? AND start < ?;
+-- name: trace_buckets
+SELECT start, traces, failed_traces, durations FROM trace_bucket
+WHERE app = ? AND width = ? AND start >= ? AND start < ?;
 
 -- name: sessions_in_buckets
 -- How many sessions have a span that starts in each bucket of ?1 minutes, counted from minute ?2 on.

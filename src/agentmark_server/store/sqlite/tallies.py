@@ -12,15 +12,11 @@ import msgspec
 from agentmark_server.grouping import Part
 from agentmark_server.model import Labels, Totals
 from agentmark_server.moments import Histogram, Moment, Tally, add_up, class_of, minute_of
-from agentmark_server.queries import Dimension
-from agentmark_server.store.sqlite.statements import SQL, one
+from agentmark_server.store.sqlite.statements import SQL, Row, one
 
 MINUTES_IN_HOUR: Final = 60
 WIDTHS: Final = (1, MINUTES_IN_HOUR)
 """Minutes of the stretches of time that sums are kept for."""
-
-_Place = tuple[int, Dimension, int, str]
-"""Where in the table of buckets: width, dimension, start and value."""
 
 
 class _Traces(msgspec.Struct, gc=False):
@@ -43,12 +39,9 @@ class _Traces(msgspec.Struct, gc=False):
         self.failed += other.failed
         add_up(self.durations, other.durations)
 
-
-class _Bucket(msgspec.Struct, gc=False):
-    """What is added to one row."""
-
-    tally: Tally = msgspec.field(default_factory=Tally)
-    traces: _Traces = msgspec.field(default_factory=_Traces)
+    def row(self) -> Row:
+        """As `add_to_traces` takes it, behind its place."""
+        return self.count, self.failed, msgspec.msgpack.encode(self.durations)
 
 
 class TimeSums:
@@ -77,35 +70,50 @@ class TimeSums:
         connection.executemany(SQL["add_presence"], changed)
         gone = [(app, *place) for place, parts in self._presences.items() if parts < 0]
         connection.executemany(SQL["delete_absence"], gone)
-        for place, bucket in self._buckets().items():
-            _add_to_bucket(connection, (app, *place), bucket)
+        self._write_calls(connection, app)
+        self._write_traces(connection, app)
 
-    def _buckets(self) -> dict[_Place, _Bucket]:
-        buckets: dict[_Place, _Bucket] = {}
+    def _write_calls(self, connection: apsw.Connection, app: int) -> None:
+        rows: dict[Row, Tally] = {}
         for (minute, *values), tally in self._tallies.items():
-            for dimension, value in zip(Dimension, ("", *values), strict=True):
-                for width in WIDTHS:
-                    place = width, dimension, minute - minute % width, value or ""
-                    buckets.setdefault(place, _Bucket()).tally.add(tally)
+            labels = [value or "" for value in values]
+            for width in WIDTHS:
+                rows.setdefault((app, width, minute - minute % width, *labels), Tally()).add(tally)
+        added = [(*place, *_tally_row(tally)) for place, tally in rows.items() if tally != _NO_TALLY]
+        connection.executemany(SQL["add_to_calls"], added)
+        less = [place for place, tally in rows.items() if min(tally.calls, tally.errors) < 0]
+        connection.executemany(SQL["delete_no_calls"], less)
+
+    def _write_traces(self, connection: apsw.Connection, app: int) -> None:
+        rows: dict[Row, _Traces] = {}
         for minute, traces in self._traces.items():
             for width in WIDTHS:
-                place = width, Dimension.NONE, minute - minute % width, ""
-                buckets.setdefault(place, _Bucket()).traces.join(traces)
-        return buckets
+                rows.setdefault((app, width, minute - minute % width), _Traces()).join(traces)
+        added = [(*place, *traces.row()) for place, traces in rows.items() if traces != _NO_TRACES]
+        connection.executemany(SQL["add_to_traces"], added)
+        connection.executemany(
+            SQL["delete_no_traces"], [place for place, traces in rows.items() if traces.count < 0]
+        )
 
 
-def _add_to_bucket(connection: apsw.Connection, place: tuple[Any, ...], bucket: _Bucket) -> None:
-    tally, traces = bucket.tally, bucket.traces
-    found = one(connection, "histograms_of_bucket", *place)
-    latencies, durations = map(decode_histogram, found) if found else ({}, {})
-    add_up(latencies, tally.latencies)
-    add_up(durations, traces.durations)
-    numbers = tally.calls, tally.priced_calls, tally.cost, tally.input_tokens, tally.output_tokens, tally.errors
-    began = traces.count, traces.failed
-    kept = msgspec.msgpack.encode(latencies), msgspec.msgpack.encode(durations)
-    one(connection, "add_to_bucket", *place, *numbers, kept[0], *began, kept[1])
-    if min(tally.calls, tally.errors, traces.count) < 0:
-        one(connection, "delete_empty_bucket", *place)
+_NO_TALLY: Final = Tally()
+_NO_TRACES: Final = _Traces()
+
+
+def _tally_row(tally: Tally) -> Row:
+    *numbers, latencies = msgspec.structs.astuple(tally)
+    return *numbers, msgspec.msgpack.encode(latencies)
+
+
+def install(connection: apsw.Connection) -> None:
+    """Give the connection that writes the function that statements add up histograms with."""
+    connection.create_scalar_function("add_histograms", _added, 2, deterministic=True)
+
+
+def _added(*blobs: Any) -> bytes:
+    one_, other = map(decode_histogram, blobs)
+    add_up(one_, other)
+    return msgspec.msgpack.encode(one_)
 
 
 def decode_histogram(blob: bytes) -> Histogram:
@@ -120,8 +128,42 @@ class _Seen(msgspec.Struct, gc=False):
     totals: Totals = msgspec.field(default_factory=Totals)
     first: int | None = None
     last: int | None = None
-    left: bool = False
-    """Whether a session may have lost the first or the last time of the user."""
+    lost_first: int | None = None
+    """The earliest start that a session of the user has no more."""
+    lost_last: int | None = None
+
+    def move(self, before: Labels, now: Labels) -> None:
+        """Note when a session began and ended, and does now."""
+        self.first, self.last = _least(self.first, now.start), _greatest(self.last, now.end)
+        if now.start is None or (before.start is not None and now.start > before.start):
+            self.lost_first = _least(self.lost_first, before.start)
+        if now.end is None or (before.end is not None and now.end < before.end):
+            self.lost_last = _greatest(self.lost_last, before.end)
+
+    def lost_any(self) -> bool:
+        """Whether a session has a time no more."""
+        return self.lost_first is not None or self.lost_last is not None
+
+    def lost(self, first: int | None, last: int | None) -> bool:
+        """Whether what stands as the first or the last time is one that a session has no more."""
+        lost_first = self.lost_first is not None and first is not None and self.lost_first <= first
+        lost_last = self.lost_last is not None and last is not None and self.lost_last >= last
+        return lost_first or lost_last
+
+    def row(self) -> Row:
+        """As `add_to_user` takes it, behind app and user."""
+        totals = self.totals
+        counts = self.sessions, totals.trace_count, totals.call_count, totals.error_count
+        sums = totals.input_tokens, totals.output_tokens, totals.cost, totals.priced_calls
+        return *counts, *sums, self.first, self.last
+
+
+def _least(a: int | None, b: int | None) -> int | None:
+    return b if a is None else a if b is None else min(a, b)
+
+
+def _greatest(a: int | None, b: int | None) -> int | None:
+    return b if a is None else a if b is None else max(a, b)
 
 
 class UserSums:
@@ -132,37 +174,29 @@ class UserSums:
 
     def note(self, old: tuple[Totals, Labels], new: tuple[Totals, Labels]) -> None:
         """Note a session as it was, and as it is now."""
-        (totals_before, before), (totals, labels) = old, new
-        for user in before.users:
+        (totals_before, before), (totals, now) = old, new
+        for user in before.users | now.users:
             seen = self._seen.setdefault(user, _Seen())
-            seen.sessions -= 1
-            seen.totals = seen.totals.minus(totals_before)
-            seen.left |= user not in labels.users or _shrank(before, labels)
-        for user in labels.users:
-            seen = self._seen.setdefault(user, _Seen())
-            seen.sessions += 1
-            seen.totals = seen.totals.plus(totals)
-            seen.first = min((at for at in (seen.first, labels.start) if at is not None), default=None)
-            seen.last = max((at for at in (seen.last, labels.end) if at is not None), default=None)
+            if user in before.users:
+                seen.sessions -= 1
+                seen.totals = seen.totals.minus(totals_before)
+            if user in now.users:
+                seen.sessions += 1
+                seen.totals = seen.totals.plus(totals)
+            seen.move(before if user in before.users else _NOTHING, now if user in now.users else _NOTHING)
 
     def write(self, connection: apsw.Connection, app: int) -> None:
         """Bring the rows up to date, once those of sessions are; users without a session go."""
-        for user, seen in self._seen.items():
-            totals = seen.totals
-            sums = totals.trace_count, totals.call_count, totals.error_count, totals.input_tokens
-            more = totals.output_tokens, totals.cost, totals.priced_calls
-            left = one(
-                connection, "add_to_user", app, user, seen.sessions, *sums, *more, seen.first, seen.last
-            )
-            if left == 0:
-                one(connection, "delete_user", app, user)
-            elif seen.left:
-                first, last = one(connection, "times_of_user", app, user)
-                one(connection, "put_times_of_user", first, last, app, user)
+        connection.executemany(SQL["add_to_user"], [(app, user, *seen.row()) for user, seen in self._seen.items()])
+        fewer = [(app, user) for user, seen in self._seen.items() if seen.sessions < 0]
+        connection.executemany(SQL["delete_user_without_sessions"], fewer)
+        for user in [user for user, seen in self._seen.items() if seen.lost_any()]:
+            self._look_up_times(connection, app, user)
+
+    def _look_up_times(self, connection: apsw.Connection, app: int, user: str) -> None:
+        kept = one(connection, "seen_of_user", app, user)
+        if kept and self._seen[user].lost(*kept):
+            one(connection, "put_times_of_user", *one(connection, "times_of_user", app, user), app, user)
 
 
-def _shrank(before: Labels, now: Labels) -> bool:
-    """Whether a session begins later or ends earlier than it did."""
-    later = before.start is not None and (now.start is None or now.start > before.start)
-    earlier = before.end is not None and (now.end is None or now.end < before.end)
-    return later or earlier
+_NOTHING: Final = Labels()

@@ -20,14 +20,15 @@ CREATE TABLE user (
 -- The users of a session: 1 is LabelKind.USER.
 CREATE INDEX user_by_session ON session_label (session, value) WHERE kind = 1;
 
--- What happened in a stretch of time, by the start of spans: in one minute, or in one hour. `dimension` says what is
--- told apart, by the numbers of Dimension: nothing, or calls by the `value` of one label.
-CREATE TABLE bucket (
+-- Calls by the start of their spans, and spans that failed: of one minute, and again of one hour.
+CREATE TABLE call_bucket (
   app INTEGER NOT NULL,
   width INTEGER NOT NULL,     -- minutes
-  dimension INTEGER NOT NULL,
   start INTEGER NOT NULL,     -- minutes since 1970
-  value TEXT NOT NULL,        -- empty where there is none
+  model TEXT NOT NULL,        -- these four are empty where there is none
+  agent TEXT NOT NULL,
+  service TEXT NOT NULL,
+  environment TEXT NOT NULL,
   calls INTEGER NOT NULL,
   priced_calls INTEGER NOT NULL,
   cost INTEGER NOT NULL,
@@ -35,10 +36,18 @@ CREATE TABLE bucket (
   output_tokens INTEGER NOT NULL,
   errors INTEGER NOT NULL,
   latencies BLOB NOT NULL,    -- msgpack of a Histogram
+  PRIMARY KEY (app, width, start, model, agent, service, environment)
+) WITHOUT ROWID;
+
+-- Parts by their start: what sessions own of traces.
+CREATE TABLE trace_bucket (
+  app INTEGER NOT NULL,
+  width INTEGER NOT NULL,
+  start INTEGER NOT NULL,
   traces INTEGER NOT NULL,
   failed_traces INTEGER NOT NULL,
   durations BLOB NOT NULL,    -- msgpack of a Histogram
-  PRIMARY KEY (app, width, dimension, start, value)
+  PRIMARY KEY (app, width, start)
 ) WITHOUT ROWID;
 
 -- In which minutes spans of a session start, and how many of its parts have one there.
