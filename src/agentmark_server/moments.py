@@ -1,7 +1,7 @@
 """What the spans of a trace add to the numbers of each minute, and how durations are kept so that they add up.
 
-A moment is a minute and what tells calls apart in it (model, agent, service, environment); it has a `Tally`. Tallies
-add and subtract, exactly: what a trace added before is taken off when it is grouped anew.
+A moment is a minute and what tells calls apart in it (model, agent, service, environment); it has a `Tally`.
+Tallies add and subtract, exactly: what a trace added before is taken off when it is grouped anew.
 """
 
 from collections.abc import Iterable
@@ -98,11 +98,11 @@ def percentiles(histogram: Histogram, shares: Iterable[float]) -> list[float | N
 
 
 def _nearest(ordered: list[tuple[int, int]], rank: float) -> float:
-    passed = 0
-    for number, count in ordered:
+    passed, number = 0, 0
+    waiting = iter(ordered)
+    while passed < rank:
+        number, count = next(waiting)
         passed += count
-        if passed >= rank:
-            break
     return middle_of(number)
 
 

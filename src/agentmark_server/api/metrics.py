@@ -62,7 +62,7 @@ class MetricsParameters(BaseModel):
 
 
 class Percentiles(BaseModel):
-    """Durations in milliseconds, at most 1% off: so many of a hundred are not longer. Null where there are none."""
+    """Durations in milliseconds, at most 1% off: so many of a hundred are not longer; null without any."""
 
     p50: float | None
     p90: float | None
@@ -194,7 +194,7 @@ def router(store: Store) -> APIRouter:
     def get_metrics(parameters: Annotated[MetricsParameters, Query()]) -> MetricsReply:
         """What sessions add up to over time: calls by their start, traces by theirs.
 
-        Steps are whole: one that the range touches counts with all that is in it. A range has 11,000 steps at most.
+        Steps are whole: one that the range touches counts with all that is in it. 11,000 steps are the most.
         """
         series = store.get_metrics(LOCAL_APP, parameters.query)
         return MetricsReply(data=SeriesSchema.of(series, parameters.group_by))

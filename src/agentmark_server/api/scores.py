@@ -147,7 +147,7 @@ def router(store: Store) -> APIRouter:
 
     @routes.get("", summary="List scores")
     def list_scores(parameters: Annotated[ScoreParameters, Query()]) -> ListReply[ScoreSchema]:
-        """Scores that fit all parameters together, the latest first. A repeated parameter means any of its values."""
+        """Scores that fit all parameters together. A repeated parameter means any of its values."""
         page = store.list_scores(LOCAL_APP, parameters.query, parameters.slice)
         scores = [ScoreSchema.of(score) for score in page.items]
         return ListReply(data=scores, pagination=Pagination.of(page, parameters.limit, parameters.offset))

@@ -1,6 +1,5 @@
 """Numbers over time, from the sums that every write keeps: see tallies.py."""
 
-from collections.abc import Iterable
 from typing import Final
 
 import apsw
@@ -56,15 +55,14 @@ class _Range(msgspec.Struct, frozen=True):
 def get_metrics(connection: apsw.Connection, app: int | None, query: MetricsQuery) -> Series:
     """The numbers of a range of time. Raises TooManyBucketsError."""
     span = _range(connection, app, query)
-    if span is None:
-        width = query.width or BucketWidth.HOUR
-        return Series(width.minutes, None, None, [], Point(0))
-    points, groups = _calls(connection, app, query, span)
+    points, groups = _calls(connection, app, query, span) if span else ([], {})
     totals = _sum(points)
     if not query.only:
         _add_traces(connection, app, span, points, totals)
         _add_sessions(connection, app, span, points, totals)
-    series = Series(span.width, span.start * MINUTE, span.end * MINUTE, points, totals)
+    series = Series(_width(query, span), None, None, points, totals)
+    if span:
+        series.start, series.end = span.start * MINUTE, span.end * MINUTE
     if query.group_by:
         found = [Group(value, own, _sum(own)) for value, own in groups.items()]
         found.sort(key=lambda group: (-group.totals.tally.calls, group.value is None, group.value or ""))
@@ -92,6 +90,10 @@ def _range(connection: apsw.Connection, app: int | None, query: MetricsQuery) ->
     return found
 
 
+def _width(query: MetricsQuery, span: _Range | None) -> int:
+    return span.width if span else (query.width or BucketWidth.HOUR).minutes
+
+
 def _minute(time: int) -> int:
     return min(max(time, EARLIEST), LATEST - 1) // MINUTE
 
@@ -114,9 +116,10 @@ def _calls(
         FROM call_bucket WHERE {where}"""  # noqa: S608  # names of ours, and no values
     points = span.points()
     groups: dict[str | None, list[Point]] = {}
-    found: Iterable[Row] = connection.execute(sql, where.bindings)
+    found: list[Row] = connection.execute(sql, where.bindings).fetchall()
     for minute, text, *numbers, latencies in found:
-        tally, place = Tally(*numbers, decode_histogram(latencies)), span.place(minute)
+        tally, place = Tally(*numbers), span.place(minute)
+        tally.latencies = decode_histogram(latencies)
         points[place].tally.add(tally)
         if query.group_by:
             groups.setdefault(text or None, span.points())[place].tally.add(tally)
@@ -124,20 +127,21 @@ def _calls(
 
 
 def _sum(points: list[Point]) -> Point:
-    total = Point(points[0].start)
+    total = Point(points[0].start if points else 0)
     for point in points:
         total.tally.add(point.tally)
     return total
 
 
 def _add_traces(
-    connection: apsw.Connection, app: int | None, span: _Range, points: list[Point], totals: Point
+    connection: apsw.Connection, app: int | None, span: _Range | None, points: list[Point], totals: Point
 ) -> None:
     for point in (*points, totals):
         point.traces = point.failed_traces = 0
         point.durations = {}
-    found = rows(connection, "trace_buckets", app, span.kept, span.start, span.end)
-    for minute, traces, failed, blob in found:
+    if span is None:
+        return
+    for minute, traces, failed, blob in rows(connection, "trace_buckets", app, span.kept, span.start, span.end):
         durations = decode_histogram(blob)
         for point in (points[span.place(minute)], totals):
             point.traces = (point.traces or 0) + traces
@@ -147,10 +151,12 @@ def _add_traces(
 
 
 def _add_sessions(
-    connection: apsw.Connection, app: int | None, span: _Range, points: list[Point], totals: Point
+    connection: apsw.Connection, app: int | None, span: _Range | None, points: list[Point], totals: Point
 ) -> None:
-    for point in points:
+    for point in (*points, totals):
         point.sessions = 0
+    if span is None:
+        return
     for place, sessions in rows(connection, "sessions_in_buckets", span.width, span.start, app, span.end):
         points[place].sessions = sessions
     whole = rows(connection, "sessions_in_buckets", span.end - span.start, span.start, app, span.end)

@@ -72,9 +72,10 @@ def _source(connection: apsw.Connection, app: int | None, query: UserQuery) -> t
 
 
 def _ends(connection: apsw.Connection, app: int | None, query: UserQuery) -> Iterator[int]:
-    """The first and the last end of sessions of a range of time, and their last start: none lasts longer than one."""
+    """The first and the last end of sessions of a range of time, and their last start."""
     first = -(2**63) if query.since is None else query.since
     last = 2**63 - 1 if query.until is None else query.until
+    # None lasts longer than the longest.
     longest = one(connection, "longest_session", app) or 0
     yield from (max(first, -(2**63)), min(last + longest, 2**63 - 1), min(last, 2**63 - 1))
 
