@@ -4,6 +4,8 @@ What a server sends is data that anybody may have written: on its way to a termi
 characters, and none of it is read as Rich markup.
 """
 
+import csv
+import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,6 +30,8 @@ class Output(StrEnum):
 
     TABLE = "table"
     JSON = "json"
+    JSONL = "jsonl"
+    CSV = "csv"
 
     @classmethod
     def chosen(cls, wanted: "Output | None") -> "Output":
@@ -39,6 +43,25 @@ def print_json(raw: bytes) -> None:
     """Write the server's own bytes and a line end."""
     sys.stdout.flush()
     sys.stdout.buffer.write(raw + b"\n")
+
+
+def print_lines(rows: Sequence[Row]) -> None:
+    """Write each row as JSON on a line of its own."""
+    for row in rows:
+        sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def print_csv(rows: Sequence[Row]) -> None:
+    """Write the rows under the names of their columns (RFC 4180); lists and objects are JSON, null is empty."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.writer(sys.stdout)
+    if names:
+        writer.writerow(names)
+    writer.writerows([[_csv_cell(row.get(name)) for name in names] for row in rows])
+
+
+def _csv_cell(value: object) -> object:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict | bool) else value
 
 
 def console() -> "Console":

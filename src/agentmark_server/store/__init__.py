@@ -11,7 +11,7 @@ import msgspec
 
 from agentmark_server.model import Origin, Page, Score, Session, Slice, Span, Trace, User
 from agentmark_server.moments import Series
-from agentmark_server.packing import Share
+from agentmark_server.packing import Reader, Share
 from agentmark_server.queries import MetricsQuery, ScoreQuery, SessionQuery, UserQuery
 
 
@@ -32,15 +32,11 @@ class TooManyBucketsError(ValueError):
         )
 
 
-class SpanReader(Protocol):
+class SpanReader(Reader, Protocol):
     """How a store reads the spans that it keeps: handed to it, for it knows neither OTLP nor conventions."""
 
     def normalise(self, origin: Origin, raw: bytes) -> Span:
         """The facts of a span that was received, by today's rules."""
-        ...
-
-    def canonical(self, raw: bytes) -> bytes:
-        """One encoding for all encodings of the same span."""
         ...
 
 

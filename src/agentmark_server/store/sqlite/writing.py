@@ -5,14 +5,14 @@ A trace is derived from all of its spans: at once, or a large one before it is n
 new part, unless one lost something; only then the session is joined anew from all of its parts.
 """
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Any, Final
 
 import apsw
 import msgspec
 
 from agentmark_server import intervals, packing
-from agentmark_server.grouping import Grouped, Part, group
+from agentmark_server.grouping import Grouped, Part, Side, group
 from agentmark_server.intervals import Interval, Intervals
 from agentmark_server.model import Labels, ReceivedSpan, Role, Totals
 from agentmark_server.packing import Fact, Share
@@ -108,6 +108,12 @@ class Write:
         # Rows of traces that are new in this write: many small statements cost more than few large ones.
         self._new_rows: dict[str, list[Row]] = {"add_trace": [], "put_chunk": [], "put_span": [], "put_part": []}
         self._new_traces: set[bytes] = set()
+        self._session_rows: dict[str, list[Row]] = {
+            "delete_label": [],
+            "add_label": [],
+            "put_session": [],
+            "put_session_detail": [],
+        }
         self._grown = 0
         self._time_sums = TimeSums()
         self._user_sums = UserSums()
@@ -192,11 +198,11 @@ class Write:
         deleted = self._owned_by_deleted(trace, share.trace_id, stored, newer)
         if deleted:
             self._delete(trace, share.trace_id, deleted, {one.span.span_id for one in newer})
-            again = self._put(packing.share(share.trace_id, welcome)) if welcome else frozenset()
+            again = self._put(packing.share(share.trace_id, welcome, self._reader)) if welcome else frozenset()
             return refused | deleted.keys() | again, None
         if len(newer) == len(received):
             return refused, share
-        return refused, packing.share(share.trace_id, newer) if newer else None
+        return refused, packing.share(share.trace_id, newer, self._reader) if newer else None
 
     def _received(self, share: Share) -> list[ReceivedSpan]:
         facts = packing.unpacked_facts(share.trace_id, share.facts)
@@ -212,7 +218,7 @@ class Write:
         if ours != theirs or trace is None:
             return ours > theirs
         other = self._chunks.received(trace.number, received.span.trace_id, version.number)
-        return packing.beats(received, other, self._reader.canonical)
+        return packing.beats(received, other, self._reader)
 
     def _owned_by_deleted(
         self,
@@ -258,7 +264,7 @@ class Write:
         if trace.spans <= LARGE_TRACE:
             facts = packing.unpacked_facts(share.trace_id, share.facts)
             stored |= {one.span.span_id: Stored(one, first + place) for place, one in enumerate(facts)}
-            grouped = group(one.fact.span for one in stored.values())
+            grouped = self._group(trace.number, share.trace_id, stored, share)
             self._do_all("put_span", self._span_rows(trace.number, first, share.rows, grouped))
             self._regrouped(trace.number, share.trace_id, stored, grouped)
             trace.fresh = 0
@@ -287,8 +293,32 @@ class Write:
     def regroup(self, trace: int, trace_id: bytes) -> int:
         """Derive a trace anew from all of its spans; say how many there are."""
         stored = self._chunks.facts_of(trace, trace_id)
-        self._regrouped(trace, trace_id, stored, group(one.fact.span for one in stored.values()))
+        self._regrouped(trace, trace_id, stored, self._group(trace, trace_id, stored))
         return len(stored)
+
+    def _group(
+        self, trace: int, trace_id: bytes, stored: dict[bytes, Stored], share: Share | None = None
+    ) -> Grouped:
+        """Group a trace. What its spans told before, or do in the share that is new, need not be read again.
+
+        With log records among them it is: a text may be a record's, which another version of it replaces.
+        """
+        told = self._told(trace, share) if share and not _has_events(stored) else {}
+
+        def say(span_id: bytes, side: Side) -> str | None:
+            if (span_id, side) not in told:
+                preview = self._reader.preview(self._chunks.received(trace, trace_id, stored[span_id].number))
+                told.update({(span_id, each): preview[each] for each in Side})
+            return told[span_id, side]
+
+        return group([one.fact.span for one in stored.values()], say)
+
+    def _told(self, trace: int, share: Share) -> dict[tuple[bytes, Side], str | None]:
+        """What spans tell of input and output: stored ones that are not replaced, and new ones."""
+        parts = [decode_part(content) for *_, content in rows(self._connection, "parts_of_trace", *ids_of(trace))]
+        new = set(share.span_ids)
+        old = {key: said for part in parts for key, said in _texts(part) if key[0] not in new}
+        return old | {key: said for _, part in share.parts for key, said in _texts(part)}
 
     def _span_rows(self, trace: int, first: int, made: packing.Rows, grouped: Grouped | None = None) -> list[Row]:
         """Rows of spans numbered from `first`, as `put_span` takes them; with `grouped`, as that says."""
@@ -308,7 +338,7 @@ class Write:
     def _regrouped(self, trace: int, trace_id: bytes, stored: dict[bytes, Stored], grouped: Grouped) -> None:
         """Bring the rows of a trace to what grouping says, and note what that means for its sessions."""
         self._do("unmark_stale", trace)
-        if any(one.fact.span.role is Role.EVENT for one in stored.values()):
+        if _has_events(stored):
             self._rewrite_rows(trace, stored, grouped)
         else:
             self._correct_rows(trace, grouped)
@@ -385,6 +415,8 @@ class Write:
         """Bring the touched sessions up to date, and say which those were."""
         self._write_new_rows()
         changed = frozenset(self._bring_up_to_date(session, update) for session, update in self._updates.items())
+        for statement, new_rows in self._session_rows.items():
+            self._do_all(statement, new_rows)
         self._time_sums.write(self._connection, self._app)
         self._user_sums.write(self._connection, self._app)
         self._interned.save_uses()
@@ -401,10 +433,9 @@ class Write:
         self._grown += before.totals.trace_count == 0
         self._user_sums.note((before.totals, before.labels), (now.totals, now.labels))
         self._write_labels(session, before.labels, now.labels)
-        self._do("put_session", session, self._app, *now.row(self._tick))
-        self._do(
-            "put_session_detail", session, msgspec.msgpack.encode(now.labels), msgspec.msgpack.encode(now.busy)
-        )
+        details = msgspec.msgpack.encode(now.labels), msgspec.msgpack.encode(now.busy)
+        self._session_rows["put_session"].append((session, self._app, *now.row(self._tick)))
+        self._session_rows["put_session_detail"].append((session, *details))
         return before.id
 
     def _delete_session(self, session: int, state: _State) -> None:
@@ -417,8 +448,8 @@ class Write:
 
     def _write_labels(self, session: int, old: Labels, new: Labels) -> None:
         before, after = labels_of(old), labels_of(new)
-        self._do_all("delete_label", [(self._app, *label, session) for label in before - after])
-        self._do_all("add_label", [(self._app, *label, session) for label in after - before])
+        self._session_rows["delete_label"] += [(self._app, *label, session) for label in before - after]
+        self._session_rows["add_label"] += [(self._app, *label, session) for label in after - before]
 
     def _state(self, session: int) -> _State:
         """A session as it was before this write; an empty one where this write adds it."""
@@ -446,7 +477,7 @@ class Write:
             facts = [Fact(one.span, one.attribute_count) for one in read]
             stored |= {one.span.span_id: Stored(one, first + place) for place, one in enumerate(facts)}
             self._interned.use_origins([self._interned.origin(one.origin) for one in read])
-        grouped = group(one.fact.span for one in stored.values())
+        grouped = self._group(trace, trace_id, stored)
         self._do("delete_spans", trace)
         self._put_rows(trace, stored, grouped)
         self._regrouped(trace, trace_id, stored, grouped)
@@ -507,7 +538,7 @@ class Write:
         self._release_rows(trace)
         self._chunks.delete(trace)
         for some in packing.batches(list(received.values())):
-            share = packing.share(trace_id, some)
+            share = packing.share(trace_id, some, self._reader)
             self._do("put_chunk", *self._chunks.row(trace, first, share))
             self._do_all("put_span", self._span_rows(trace, first, share.rows, _UNGROUPED))
             first += len(some)
@@ -539,6 +570,18 @@ def _span_row(
         terms[user],
         *plain,
     )
+
+
+def _has_events(stored: dict[bytes, Stored]) -> bool:
+    return any(one.fact.span.role is Role.EVENT for one in stored.values())
+
+
+def _texts(part: Part) -> Iterator[tuple[tuple[bytes, Side], str | None]]:
+    """What a part says of input and output, and which span told it."""
+    for side, said in ((Side.INPUT, part.labels.input), (Side.OUTPUT, part.labels.output)):
+        if said:
+            *_, span_id, text = said
+            yield (span_id, side), text
 
 
 def _keeps(old: Part, new: Part) -> bool:
