@@ -21,9 +21,20 @@ from support.traffic import body, deliveries, shuffled, traffic
 
 RANDOM = st.randoms(use_true_random=False)
 
-laws = settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck), report_multiple_bugs=False)
+laws = settings(
+    deadline=None, max_examples=60, suppress_health_check=list(HealthCheck), report_multiple_bugs=False
+)
 engines = pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
-SUMS = ("session_count", "trace_count", "call_count", "error_count", "input_tokens", "output_tokens", "first", "last")
+SUMS = (
+    "session_count",
+    "trace_count",
+    "call_count",
+    "error_count",
+    "input_tokens",
+    "output_tokens",
+    "first",
+    "last",
+)
 
 
 def plain(page: Page[User]) -> dict[str, dict[str, Any]]:
