@@ -1,7 +1,7 @@
 """`agentmark api scores`: lists, adds and deletes what is thought of sessions, traces and spans."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -102,7 +102,12 @@ def add_score(
       agentmark api scores add session chat-1 --name helpful --score 1
       agentmark api scores add trace 5b8efff798038103d269b633813fc60c --name correct --score 0 --reason "Wrong year."
     """  # noqa: D301 - as above
-    said = {"resource_type": resource_type, "resource_id": resource_id, "trace_id": trace_id, "name": name}
+    said: dict[str, str | float | None] = {
+        "resource_type": resource_type,
+        "resource_id": resource_id,
+        "trace_id": trace_id,
+        "name": name,
+    }
     said |= {"score": score, "label": label, "reason": reason, "source": source, "id": score_id}
     body = {key: value for key, value in said.items() if value is not None}
     print_json(_send(remote, "POST", "/v1/scores", body).raw)
@@ -124,7 +129,7 @@ def delete_score(
     print_json(_send(remote, "DELETE", f"/v1/scores/{segment(score_id)}").raw)
 
 
-def _send(remote: bool, method: str, path: str, body: dict[str, str | float] | None = None) -> Answer:
+def _send(remote: bool, method: str, path: str, body: dict[str, Any] | None = None) -> Answer:
     return send(remote_gateway() if remote else local_gateway(), method, path, body)
 
 
