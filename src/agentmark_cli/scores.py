@@ -100,7 +100,7 @@ def add_score(
     \b
     Examples:
       agentmark api scores add session chat-1 --name helpful --score 1
-      agentmark api scores add trace 5b8efff798038103d269b633813fc60c --name correct --score 0 --reason "Wrong year."
+      agentmark api scores add trace 5b8efff798038103d269b633813fc60c --name correct --score 0
     """  # noqa: D301 - as above
     said: dict[str, str | float | None] = {
         "resource_type": resource_type,

@@ -174,7 +174,7 @@ def series(server: RunningServer, **params: Any) -> Any:
 
 
 def test_fields(server: RunningServer) -> None:
-    """A step says what happened in it; what nobody knows the price of has no cost; steps without anything are there."""
+    """A step says what happened in it; what nobody knows the price of has no cost."""
     data = series(server, bucket="hour")
     assert (data["bucket"], data["start"], data["end"]) == (
         "hour",
@@ -227,7 +227,7 @@ def test_auto(server: RunningServer, first: str, last: str, bucket: str, steps: 
 
 
 def test_groups_and_filters(server: RunningServer) -> None:
-    """Groups are the calls of each value, the most calls first; filters leave calls alone, in which none is a trace."""
+    """Groups are the calls of each value, the most calls first; filtered are calls alone, no traces."""
     data = series(server, group_by="model", bucket="hour")
     assert [(group["value"], group["totals"]["calls"]) for group in data["groups"]] == [
         ("gpt-4o", 2),

@@ -15,7 +15,7 @@ from agentmark_server.store import SessionSelector, Store, TraceSelector
 from conftest import RunningServer, start_server
 from support.numbers import users_of
 from support.oracle import Sent, spans_owned_by
-from support.spans import START, call, post, span
+from support.spans import MS, START, call, post, span
 from support.stores import APP, ENGINES, EVERYTHING, Engine, append_all, decoded, temporary
 from support.traffic import body, deliveries, shuffled, traffic
 
@@ -67,15 +67,14 @@ def test_any_way(engine: Engine, random: Random) -> None:
 @engines
 @laws
 @given(random=RANDOM)
-def test_with_a_range_of_all_time(engine: Engine, random: Random) -> None:
-    """Added up over a range that holds all, users are those that are kept, but for sessions without a time."""
+def test_of_a_range(engine: Engine, random: Random) -> None:
+    """With a range of time the sums are over the sessions that overlap it, and only over those."""
     sent = traffic(random, traces=3, spans=5)
+    first, last = sorted(START + random.randint(-1, 10) * 500 * MS for _ in range(2))
     with temporary(engine) as store:
         append_all(store, [decoded(*body(random, sent))])
-        within = users(store, since=0)
-        assert within.items() <= users(store).items() or any(
-            one.span.end_time_unix_nano == 0 or abs(one.span.start_time_unix_nano - START) > 10**12 for one in sent
-        )
+        assert users(store, since=first, until=last) == users_of(sent, first, last)
+        assert users(store, since=0) == users_of(sent, 0, 2**63 - 1)
 
 
 @engines

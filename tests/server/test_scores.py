@@ -161,7 +161,7 @@ def test_wrong_parameters(server: RunningServer, query: str) -> None:
     """An unknown parameter or a wrong value is a 400 that names it."""
     reply = httpx2.get(f"{server.url}/v1/scores?{query}")
     assert reply.status_code == 400
-    assert query.split("=")[0] in reply.json()["error"]["message"]
+    assert query.partition("=")[0] in reply.json()["error"]["message"]
 
 
 def of(id_: str, resource_type: Any, resource_id: str, trace: str | None = None) -> Score:

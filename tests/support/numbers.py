@@ -10,13 +10,20 @@ from support.oracle import Answer, Sent, _has_usage, _is_time, _Member, _model, 
 MINUTE = 60 * 10**9
 
 
-def users_of(sent: Sequence[Sent]) -> dict[str, Answer]:
-    """Every user, with the sums over the sessions that have it."""
+def users_of(sent: Sequence[Sent], first: int | None = None, last: int | None = None) -> dict[str, Answer]:
+    """Every user, with the sums over the sessions that have it; of a range (ns), over those that overlap it."""
     by_user: dict[str, list[Answer]] = defaultdict(list)
     for session in sessions_of(sent):
+        if first is not None and last is not None and not _overlaps(session, first, last):
+            continue
         for user in session["user_ids"]:
             by_user[user].append(session)
     return {user: _user(sessions) for user, sessions in by_user.items()}
+
+
+def _overlaps(session: Answer, first: int, last: int) -> bool:
+    known = session["start"] is not None and session["end"] is not None
+    return known and session["end"] >= first and session["start"] <= last
 
 
 def _user(sessions: Sequence[Answer]) -> Answer:

@@ -343,10 +343,10 @@ SELECT min(minute), max(minute) FROM session_minute WHERE app = ?;
 SELECT start, traces, failed_traces, durations FROM trace_bucket
 WHERE app = ? AND width = ? AND start >= ? AND start < ?;
 
--- name: sessions_in_buckets
--- How many sessions have a span that starts in each bucket of ?1 minutes, counted from minute ?2 on.
-SELECT (minute - ?2) / ?1, count(DISTINCT session) FROM session_minute
-WHERE app = ?3 AND minute >= ?2 AND minute < ?4 GROUP BY 1;
+-- name: presences
+-- Sessions of which a span starts in a minute, with the number of its bucket of ?1 minutes, counted from minute ?2 on.
+SELECT (minute - ?2) / ?1, session FROM session_minute
+WHERE app = ?3 AND minute >= ?2 AND minute < ?4 ORDER BY minute;
 
 -- name: put_score
 -- The same id again replaces what it said.

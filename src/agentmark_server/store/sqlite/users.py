@@ -20,10 +20,12 @@ _COLUMNS: Final = {
     UserOrder.TOKENS: "input_tokens + output_tokens",
     UserOrder.ERRORS: "error_count",
 }
-_SUMS: Final = (
-    *("session_count", "trace_count", "call_count", "error_count", "input_tokens", "output_tokens"),
+_COUNTS: Final = (
+    *("trace_count", "call_count", "error_count", "input_tokens", "output_tokens"),
     *("cost", "priced_calls"),
 )
+_SUMS: Final = ", ".join(("session_count", *_COUNTS))
+_ADDED: Final = ", ".join(f"sum({name}) AS {name}" for name in _COUNTS)
 _Position: Final = tuple[str | Integer | None, str]
 """Of a user in a list: what it is sorted by, and its id."""
 
@@ -36,39 +38,43 @@ def get_user(connection: apsw.Connection, app: int | None, user_id: str) -> User
 
 def list_users(connection: apsw.Connection, app: int | None, query: UserQuery, part: Slice) -> Page[User]:
     """Users that fit, in the order that is asked for; ties by id, those without what it sorts by last."""
-    source, bindings = _source(connection, app, query)
-    where = Where("1")
+    kept, bindings = _kept(connection, app, query)
+    column, direction = _COLUMNS[query.order], "ASC" if query.ascending else "DESC"
+    behind = Where("1")
+    if part.cursor is not None:
+        _add_behind(behind, column, query, opened(part.cursor, _Position))
+    # One statement, so that what takes long to add up is added up once. Texts of ours, and no values.
+    sql = f"""{kept} SELECT (SELECT count(*) FROM kept), {column}, user, {_SUMS}, first, last FROM kept
+        WHERE {behind} ORDER BY {column} {direction} NULLS LAST, user LIMIT ? OFFSET ?"""  # noqa: S608  # see above
+    asked = [*bindings, *behind.bindings, part.limit + 1, part.offset]
+    found: list[Row] = connection.execute(sql, asked).fetchall()
+    if not found:  # behind the end
+        total: int = connection.execute(f"{kept} SELECT count(*) FROM kept", bindings).get  # noqa: S608  # as above
+        return Page([], total, None)
+    users = [User(*row[2:]) for row in found[: part.limit]]
+    more = len(found) > part.limit
+    return Page(users, found[0][0], cursor_of(*found[part.limit - 1][1:3]) if more else None)
+
+
+def _kept(connection: apsw.Connection, app: int | None, query: UserQuery) -> tuple[str, list[Any]]:
+    """The users that fit: by the sums that are kept of all, or by those of the sessions of a range of time."""
+    ranged = query.since is not None or query.until is not None
+    where, having = Where("session.app = ?" if ranged else "app = ?", app), Where("1")
+    column = "label.value" if ranged else "user"
     if query.searches:
         folded = [text.casefold() for text in query.searches]
-        where.add(" OR ".join(["instr(fold(user), ?) > 0"] * len(folded)), *folded)
-    counting = f"SELECT count(*) FROM ({source}) WHERE {where}"  # noqa: S608  # texts of ours, no values
-    total: int = connection.execute(counting, [*bindings, *where.bindings]).get
-    column, direction = _COLUMNS[query.order], "ASC" if query.ascending else "DESC"
-    if part.cursor is not None:
-        _add_behind(where, column, query, opened(part.cursor, _Position))
-    sql = f"""SELECT {column}, user, {", ".join(_SUMS)}, first, last FROM ({source}) WHERE {where}
-        ORDER BY {column} {direction} NULLS LAST, user LIMIT ? OFFSET ?"""  # noqa: S608  # texts of ours, no values
-    found: list[Row] = connection.execute(
-        sql, [*bindings, *where.bindings, part.limit + 1, part.offset]
-    ).fetchall()
-    users = [User(*row[1:]) for row in found[: part.limit]]
-    more = len(found) > part.limit
-    return Page(users, total, cursor_of(*found[part.limit - 1][:2]) if more else None)
-
-
-def _source(connection: apsw.Connection, app: int | None, query: UserQuery) -> tuple[str, list[Any]]:
-    """The sums of all users: as they are kept, or added up from the sessions of a range of time."""
-    columns = ", ".join(_SUMS)
-    if query.since is None and query.until is None:
-        return f"SELECT user, {columns}, first, last FROM user WHERE app = ?", [app]  # noqa: S608  # names of ours
-    sums = ", ".join(f"sum({name}) AS {name}" for name in _SUMS[1:])
-    source = f"""SELECT label.value AS user, count(*) AS session_count, {sums},
+        having.add(" OR ".join([f"instr(fold({column}), ?) > 0"] * len(folded)), *folded)
+    if not ranged:
+        source = f"SELECT user, {_SUMS}, first, last FROM user WHERE {where} AND {having}"  # noqa: S608  # no values
+        return f"WITH kept AS ({source})", [*where.bindings, *having.bindings]
+    where.add('"end" >= ? AND "end" <= ? AND start <= ?', *_ends(connection, app, query))
+    source = f"""SELECT label.value AS user, count(*) AS session_count, {_ADDED},
             min(start) AS first, max("end") AS last
         FROM session INDEXED BY session_by_end
         CROSS JOIN session_label AS label INDEXED BY user_by_session
             ON label.session = session.id AND label.kind = 1
-        WHERE session.app = ? AND "end" >= ? AND "end" <= ? AND start <= ? GROUP BY label.value"""  # noqa: S608
-    return source, [app, *_ends(connection, app, query)]
+        WHERE {where} GROUP BY label.value HAVING {having}"""  # noqa: S608  # no values
+    return f"WITH kept AS MATERIALIZED ({source})", [*where.bindings, *having.bindings]
 
 
 def _ends(connection: apsw.Connection, app: int | None, query: UserQuery) -> Iterator[int]:
