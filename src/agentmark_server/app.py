@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from agentmark_server import dashboard, ingest
-from agentmark_server.api import errors, health, metrics, scores, sessions, users
+from agentmark_server.api import errors, health, metrics, scores, sessions, spans, traces, users
 from agentmark_server.decoders import Decoders
 from agentmark_server.decoding import SpanReader
 from agentmark_server.doors import LocalOnly, RawPath
+from agentmark_server.indexer import Indexer
 from agentmark_server.pricing import Prices
 from agentmark_server.settings import Settings
 from agentmark_server.store import open_store
@@ -24,16 +25,19 @@ def create_app(settings: Settings) -> FastAPI:
     reader = SpanReader(Prices(settings.prices))
     store = open_store(settings.db, reader)
     writer = Writer(store)
+    indexer = Indexer(store)
     decoders = Decoders(reader, settings.prices, settings.max_body_bytes)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         writer.start()
+        indexer.start()
         try:
             yield
         finally:
             await decoders.stop()
             writer.stop()
+            indexer.stop()
             store.close()
 
     app = FastAPI(
@@ -51,6 +55,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(users.router(store))
     app.include_router(metrics.router(store))
     app.include_router(scores.router(store))
+    app.include_router(traces.router(store))
+    app.include_router(spans.router(store))
     app.include_router(health.router)
     if settings.ui:
         app.include_router(dashboard.router)

@@ -15,9 +15,9 @@ import zstandard
 from agentmark_server.grouping import Grouped, Part, group
 from agentmark_server.model import Context, Kind, Origin, Preview, ReceivedSpan, Role, Span, SpanStatus, Usage
 
-_STATUSES: Final[tuple[SpanStatus, ...]] = ("unset", "ok", "error")
+STATUSES: Final[tuple[SpanStatus, ...]] = ("unset", "ok", "error")
 # The numbers of statuses, kinds and roles stand in files: append, never reorder.
-_KINDS: Final = (
+KINDS: Final = (
     Kind.FUNCTION,
     Kind.LLM,
     Kind.TOOL,
@@ -26,7 +26,7 @@ _KINDS: Final = (
     Kind.EMBEDDING,
     Kind.GUARDRAIL,
 )
-_ROLES: Final = (Role.UNKNOWN, Role.CALL, Role.ROLL_UP, Role.EVENT)
+ROLES: Final = (Role.UNKNOWN, Role.CALL, Role.ROLL_UP, Role.EVENT)
 
 _LEVEL: Final = 1
 """zstd's: higher ones cost more time than the room that they save is worth."""
@@ -181,6 +181,8 @@ class _Packed(msgspec.Struct, array_like=True, gc=False):
     has_output: bool
     context: int
     attribute_count: int
+    status_message: str | None = None
+    prompt_name: str | None = None
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
@@ -194,11 +196,11 @@ def packed_facts(spans: Sequence[ReceivedSpan]) -> bytes:
     contexts: list[Context] = []
     packed = []
     for received in spans:
-        _, *fields, context = msgspec.structs.astuple(received.span)
+        _, *fields, context, status_message, prompt_name = msgspec.structs.astuple(received.span)
         place = places.setdefault(id(context), len(contexts))
         if place == len(contexts):
             contexts.append(context)
-        packed.append((*fields, place, received.attribute_count))
+        packed.append((*fields, place, received.attribute_count, status_message, prompt_name))
     return _compressed(_encoder.encode((contexts, packed)))
 
 
@@ -207,8 +209,8 @@ def unpacked_facts(trace_id: bytes, blob: bytes) -> list[Fact]:
     contexts, packed = _packed.decode(zstandard.decompress(blob))
     facts = []
     for one in packed:
-        *fields, context, attribute_count = msgspec.structs.astuple(one)
-        span = Span(trace_id, *fields, contexts[context])  # type: ignore[call-arg]  # the fields of `_Packed`
+        *fields, context, attribute_count, status_message, prompt_name = msgspec.structs.astuple(one)
+        span = Span(trace_id, *fields, contexts[context], status_message, prompt_name)  # type: ignore[call-arg]  # the fields of `_Packed`
         facts.append(Fact(span, attribute_count))
     return facts
 
@@ -253,9 +255,9 @@ def rows_of(facts: Iterable[Fact], grouped: Grouped) -> Rows:
                 span.span_id,
                 signed(span.start),
                 signed(span.end),
-                _STATUSES.index(span.status),
-                _KINDS.index(span.kind),
-                _ROLES.index(span.role),
+                STATUSES.index(span.status),
+                KINDS.index(span.kind),
+                ROLES.index(span.role),
                 span.span_id in grouped.counted,
                 *msgspec.structs.astuple(span.usage)[:-1],
                 fact.attribute_count,

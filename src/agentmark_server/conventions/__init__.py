@@ -26,6 +26,7 @@ from agentmark_server.conventions.rules import (
 )
 from agentmark_server.model import (
     LOG_EVENT,
+    STATUS_MESSAGE,
     Attributes,
     Context,
     Kind,
@@ -78,6 +79,7 @@ class _Labels(msgspec.Struct, frozen=True, gc=False):
     model: str | None
     agent: str | None
     trace_name: str | None
+    prompt_name: str | None
 
 
 _LABELS: Final = frozenset(_Labels.__struct_fields__)
@@ -141,6 +143,8 @@ def normalise(view: SpanView) -> Span:
         plan.has_input or in_events,
         plan.has_output or in_events,
         _context(plan, view),
+        view.status_message[:STATUS_MESSAGE] or None,
+        labels.prompt_name,
     )
 
 

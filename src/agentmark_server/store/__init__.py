@@ -3,7 +3,7 @@
 `Store` is the contract that every engine keeps, in prose and types; one suite of tests runs on all of them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from agentmark_server.model import Origin, Page, Score, Session, Slice, Span, Tr
 from agentmark_server.moments import Series
 from agentmark_server.packing import Reader, Share
 from agentmark_server.queries import MetricsQuery, ScoreQuery, SessionQuery, UserQuery
+from agentmark_server.spans import ListedSpan, SpanQuery, TraceQuery
 
 
 class StoreError(Exception):
@@ -37,6 +38,10 @@ class SpanReader(Reader, Protocol):
 
     def normalise(self, origin: Origin, raw: bytes) -> Span:
         """The facts of a span that was received, by today's rules."""
+        ...
+
+    def texts(self, origin: Origin, raw: bytes) -> Iterable[str]:
+        """What is said in the messages of a span: its words are what the span is found by."""
         ...
 
 
@@ -92,6 +97,9 @@ class Store(Protocol):
     of the machine, and is in every answer that is asked for afterwards, from any thread or process. When it
     raises, nothing of it is; it raises StoreError where that may pass (a full disk, say). A reader sees the whole
     of a write or nothing of it, and is never blocked by one.
+
+    **Words come later.** What `append` took is found by `SessionQuery.q` once `index` has come to it, be it after
+    a crash. What was replaced, deleted or went to another session is never found where it was.
 
     **Cost.** Appending costs, amortised, what the batch is worth, not the size of the trace or of the session
     that it joins. Methods may be called from any thread; writers wait for each other.
@@ -149,6 +157,34 @@ class Store(Protocol):
         """
         ...
 
+    def list_traces(self, app: str, query: TraceQuery, part: Slice) -> Page[Trace]:
+        """Whole traces that fit, also those that no session owns: each the sum and the join of its shares.
+
+        A trace of which only log records came is none. Raises BadCursorError, also for a cursor of another order.
+        """
+        ...
+
+    def get_trace(self, app: str, trace_id: bytes) -> Trace | None:
+        """One whole trace."""
+        ...
+
+    def list_trace_spans(
+        self, app: str, trace_id: bytes, part: Slice, *, contents: bool = False
+    ) -> Page[ListedSpan]:
+        """The spans of a trace as a tree: each before those below it, with its depth (`tree.in_tree_order`).
+
+        With `contents` each with what it holds. Of an unknown trace there are none. Raises BadCursorError.
+        """
+        ...
+
+    def list_spans(self, app: str, query: SpanQuery, part: Slice, *, contents: bool = False) -> Page[ListedSpan]:
+        """Spans of all traces that fit; log records are none of them. Raises BadCursorError as `list_traces`."""
+        ...
+
+    def get_span(self, app: str, trace_id: bytes, span_id: bytes) -> ListedSpan | None:
+        """One span, with what it holds."""
+        ...
+
     def count_spans(self, app: str) -> int:
         """How many spans are kept: each once, whatever it was sent as."""
         ...
@@ -190,6 +226,17 @@ class Store(Protocol):
 
     def list_scores(self, app: str, query: ScoreQuery, part: Slice) -> Page[Score]:
         """Scores that fit, in order of their time; ties by id. Raises BadCursorError."""
+        ...
+
+    def index(self) -> bool:
+        """Bring the words of some of the spans into the index that `SessionQuery.q` asks; False when all are.
+
+        Meant to be called again and again by one thread, beside those that append and ask, to whom it gives way.
+        """
+        ...
+
+    def index_lag(self) -> int | None:
+        """For how long the oldest of the spans that are not in that index have waited (ns); None when all are."""
         ...
 
     def check(self) -> None:

@@ -12,6 +12,7 @@ from agentmark_server.model import Page, Score, Session, Slice, Trace, User
 from agentmark_server.moments import Series
 from agentmark_server.packing import Share
 from agentmark_server.queries import MetricsQuery, ScoreQuery, SessionQuery, UserQuery
+from agentmark_server.spans import ListedSpan, SpanQuery, TraceQuery
 from agentmark_server.store import (
     Appended,
     BadCursorError,
@@ -21,9 +22,20 @@ from agentmark_server.store import (
     SessionSelector,
     SpanReader,
 )
-from agentmark_server.store.sqlite import listing, metrics, questions, scores, tallies, users
+from agentmark_server.store.sqlite import (
+    indexing,
+    listing,
+    metrics,
+    questions,
+    scores,
+    spans,
+    tallies,
+    traces,
+    users,
+)
 from agentmark_server.store.sqlite.database import Database
 from agentmark_server.store.sqlite.forgotten import Forgotten
+from agentmark_server.store.sqlite.indexing import Index
 from agentmark_server.store.sqlite.interned import Interned
 from agentmark_server.store.sqlite.statements import SQL, one, rows
 from agentmark_server.store.sqlite.writing import Write
@@ -38,6 +50,7 @@ class SqliteStore:
     def __init__(self, path: Path, reader: SpanReader) -> None:
         self._database = Database(path)
         self._reader = reader
+        self._index = Index(self._database, reader)
         with self._database.writing() as connection:
             tallies.install(connection)
             self._interned = Interned(connection)
@@ -98,6 +111,7 @@ class SqliteStore:
             self._interned.clear()
             total = one(connection, "count_all_spans")
             one(connection, "note_sessions")
+            indexing.index_anew(connection)
             connection.execute(SQL["clear_derived"])
             connection.execute(SQL["clear_numbers"])
             done = 0
@@ -111,6 +125,8 @@ class SqliteStore:
             one(connection, "tick")
             one(connection, "end_noted_sessions")
             one(connection, "forget_noted_sessions")
+        while self.index():
+            pass
         return done
 
     def changes(self, app: str, after: str | None = None, limit: int = 1000) -> Changes:
@@ -142,6 +158,34 @@ class SqliteStore:
         """See `Store.list_session_traces`."""
         with self._read(app) as connection:
             return questions.list_session_traces(connection, _app(connection, app), session_id, part)
+
+    def list_traces(self, app: str, query: TraceQuery, part: Slice) -> Page[Trace]:
+        """See `Store.list_traces`."""
+        with self._read(app) as connection:
+            return traces.list_traces(connection, _app(connection, app), query, part)
+
+    def get_trace(self, app: str, trace_id: bytes) -> Trace | None:
+        """See `Store.get_trace`."""
+        with self._read(app) as connection:
+            return traces.get_trace(connection, _app(connection, app), trace_id)
+
+    def list_trace_spans(
+        self, app: str, trace_id: bytes, part: Slice, *, contents: bool = False
+    ) -> Page[ListedSpan]:
+        """See `Store.list_trace_spans`."""
+        with self._read(app) as connection:
+            number = _app(connection, app)
+            return spans.list_trace_spans(connection, number, trace_id, part, contents=contents)
+
+    def list_spans(self, app: str, query: SpanQuery, part: Slice, *, contents: bool = False) -> Page[ListedSpan]:
+        """See `Store.list_spans`."""
+        with self._read(app) as connection:
+            return spans.list_spans(connection, _app(connection, app), query, part, contents=contents)
+
+    def get_span(self, app: str, trace_id: bytes, span_id: bytes) -> ListedSpan | None:
+        """See `Store.get_span`."""
+        with self._read(app) as connection:
+            return spans.get_span(connection, _app(connection, app), trace_id, span_id)
 
     def count_spans(self, app: str) -> int:
         """See `Store.count_spans`."""
@@ -183,6 +227,15 @@ class SqliteStore:
         """See `Store.list_scores`."""
         with self._database.reading() as connection:
             return scores.list_scores(connection, _app(connection, app), query, part)
+
+    def index(self) -> bool:
+        """See `Store.index`."""
+        return self._index.step()
+
+    def index_lag(self) -> int | None:
+        """See `Store.index_lag`."""
+        with self._database.reading() as connection:
+            return indexing.lag(connection)
 
     def check(self) -> None:
         """See `Store.check`."""

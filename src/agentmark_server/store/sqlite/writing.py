@@ -18,11 +18,13 @@ from agentmark_server.model import Labels, ReceivedSpan, Role, Totals
 from agentmark_server.packing import Fact, Share
 from agentmark_server.queries import LabelKind
 from agentmark_server.store import SpanReader
+from agentmark_server.store.sqlite import indexing
 from agentmark_server.store.sqlite.chunks import NUMBER_BITS, Chunks, Stored, ids_of
 from agentmark_server.store.sqlite.forgotten import Forgotten
 from agentmark_server.store.sqlite.interned import Interned
 from agentmark_server.store.sqlite.statements import SQL, Row, one, rows
 from agentmark_server.store.sqlite.tallies import TimeSums, UserSums
+from agentmark_server.store.sqlite.whole import sums_of
 
 NO_SESSION: Final = 0
 LARGE_TRACE: Final = 500
@@ -151,7 +153,8 @@ class Write:
         """Derive a trace that was not there before this write; its rows are written with others'."""
         trace, size = self._interned.new_trace(), len(share.span_ids)
         self._new_traces.add(share.trace_id)
-        self._new_rows["add_trace"].append((trace, self._app, share.trace_id, size, size, 0))
+        sums = sums_of([part for _, part in share.parts])
+        self._new_rows["add_trace"].append((trace, self._app, share.trace_id, size, size, 0, *sums))
         self._new_rows["put_chunk"].append(self._chunks.row(trace, 0, share))
         self._new_rows["put_span"] += self._span_rows(trace, 0, share.rows)
         for place, (owner, part) in enumerate(share.parts):
@@ -258,6 +261,8 @@ class Write:
         trace.next += len(share.span_ids)
         trace.spans += len(share.span_ids) - len(replaced)
         trace.fresh += len(share.span_ids)
+        if replaced:
+            indexing.outdate_spans(self._connection, trace.number, [one.number for one in replaced.values()])
         for span_id in replaced:
             self._interned.release_terms(list(self._one("terms_of_span", trace.number, span_id)))
         self._do("put_chunk", *self._chunks.row(trace.number, first, share))
@@ -338,6 +343,7 @@ class Write:
     def _regrouped(self, trace: int, trace_id: bytes, stored: dict[bytes, Stored], grouped: Grouped) -> None:
         """Bring the rows of a trace to what grouping says, and note what that means for its sessions."""
         self._do("unmark_stale", trace)
+        self._do("sum_trace", *sums_of(list(grouped.parts.values())), trace)
         if _has_events(stored):
             self._rewrite_rows(trace, stored, grouped)
         else:
@@ -345,6 +351,8 @@ class Write:
         known = rows(self._connection, "parts_of_trace", *ids_of(trace))
         old = {session: (id_ & _NUMBER, content) for id_, session, content in known}
         new = {self._session(owner): part for owner, part in grouped.parts.items()}
+        if len(new) > 1 >= len(old):
+            indexing.outdate_trace(self._connection, trace)
         for session in old.keys() - new.keys():
             self._do("delete_part", ids_of(trace)[0] + old[session][0])
         free = max([place for place, _ in old.values()], default=-1) + 1
@@ -500,6 +508,7 @@ class Write:
             self._do("delete_part", part)
         self._release_rows(trace.number)
         self._chunks.delete(trace.number)
+        indexing.take_out_trace(self._connection, trace.number)
         self._do("unmark_stale", trace.number)
         self._do("delete_trace", trace.number)
         return trace.spans
@@ -537,6 +546,7 @@ class Write:
         _, first, *_ = self._one("find_trace", self._app, trace_id)
         self._release_rows(trace)
         self._chunks.delete(trace)
+        indexing.take_out_trace(self._connection, trace)
         for some in packing.batches(list(received.values())):
             share = packing.share(trace_id, some, self._reader)
             self._do("put_chunk", *self._chunks.row(trace, first, share))
