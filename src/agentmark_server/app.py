@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 
 from agentmark_server import dashboard, ingest
-from agentmark_server.api import errors, health, sessions
+from agentmark_server.api import conversation, errors, health, sessions
 from agentmark_server.decoders import Decoders
 from agentmark_server.decoding import SpanReader
 from agentmark_server.doors import LocalOnly, RawPath
@@ -14,6 +15,15 @@ from agentmark_server.pricing import Prices
 from agentmark_server.settings import Settings
 from agentmark_server.store import open_store
 from agentmark_server.writer import Writer
+
+
+class _Server(FastAPI):
+    """Describes what its routes answer with that is not made with pydantic."""
+
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        document["components"]["schemas"] |= conversation.COMPONENTS
+        return document
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -36,7 +46,7 @@ def create_app(settings: Settings) -> FastAPI:
             writer.stop()
             store.close()
 
-    app = FastAPI(
+    app = _Server(
         title="AgentMark",
         version="1",
         description="Sessions of language model programs: the traces of one conversation, job or workflow.",
@@ -48,6 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
     errors.install(app)
     app.include_router(ingest.router(writer, decoders, settings))
     app.include_router(sessions.router(store, settings))
+    app.include_router(conversation.router(store, settings))
     app.include_router(health.router)
     if settings.ui:
         app.include_router(dashboard.router)

@@ -380,6 +380,7 @@ class SpanView(msgspec.Struct):
     resource: "Resource"
     scope_name: str
     events: "Events"
+    status_message: str = ""
 
 
 LOG_EVENT: Final = "agentmark.log_event"

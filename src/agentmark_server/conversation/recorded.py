@@ -51,8 +51,10 @@ def _told(record: SpanView) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _status_message(view: SpanView) -> str | None:
-    """What the exception said that was recorded last."""
+    """What the status says, else what the exception said that was recorded last."""
     if view.status != "error":
         return None
+    if view.status_message.strip():
+        return view.status_message
     said = [body.get("exception.message") for name, body in view.events if name == _EXCEPTION]
     return next((str(one) for one in reversed(said) if one), None)

@@ -8,7 +8,7 @@ from typing import Final
 
 import apsw
 
-from agentmark_server.model import Page, Session, Slice, Trace
+from agentmark_server.model import Page, ReceivedSpan, Session, Slice, Trace
 from agentmark_server.packing import Share
 from agentmark_server.queries import SessionQuery
 from agentmark_server.store import (
@@ -19,8 +19,9 @@ from agentmark_server.store import (
     Selector,
     SessionSelector,
     SpanReader,
+    Stretch,
 )
-from agentmark_server.store.sqlite import listing, questions
+from agentmark_server.store.sqlite import conversing, listing, questions
 from agentmark_server.store.sqlite.database import Database
 from agentmark_server.store.sqlite.forgotten import Forgotten
 from agentmark_server.store.sqlite.interned import Interned
@@ -139,6 +140,16 @@ class SqliteStore:
         """See `Store.list_session_traces`."""
         with self._read(app) as connection:
             return questions.list_session_traces(connection, _app(connection, app), session_id, part)
+
+    def session_stretch(self, app: str, session_id: str, part: Slice) -> Stretch | None:
+        """See `Store.session_stretch`."""
+        with self._read(app) as connection:
+            return conversing.stretch(connection, _app(connection, app), session_id, part)
+
+    def read_trace(self, app: str, trace_id: bytes) -> list[ReceivedSpan]:
+        """See `Store.read_trace`."""
+        with self._read(app) as connection:
+            return conversing.spans_of(connection, _app(connection, app), trace_id)
 
     def count_spans(self, app: str) -> int:
         """See `Store.count_spans`."""

@@ -266,3 +266,14 @@ SELECT session_id, labels, active,
   input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, priced_calls, unpriced_calls,
   unmetered_calls, unaccounted_tokens
 FROM session JOIN session_detail ON session_detail.session = session.id WHERE id = ?;
+
+-- name: start_of_part
+-- Where in the order of a session's traces one stands.
+SELECT start FROM part WHERE session = ? AND trace_id = ?;
+
+-- name: parts_before
+-- The traces of a session before a place in their order, given by start and trace id.
+SELECT trace_id, content FROM part WHERE session = ? AND (start, trace_id) < (?, ?) ORDER BY start, trace_id;
+
+-- name: busy_of_session
+SELECT busy FROM session_detail WHERE session = ?;
