@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from agentmark_server.conventions.messages import Messages, messages
+from agentmark_server.conventions.messages import History, Messages, messages
 from agentmark_server.model import Role, Span, SpanView
 
 _EXCEPTION: Final = "exception"
@@ -34,12 +34,15 @@ def recorded(spans: Iterable[tuple[Span, SpanView]]) -> list[Recorded]:
             records.setdefault(span.parent_id, []).append(view)
         else:
             others.append((span, view))
-    return [_read(span, view, records.get(span.span_id, [])) for span, view in others]
+    history = History()
+    return [_read(span, view, records.get(span.span_id, []), history) for span, view in others]
 
 
-def _read(span: Span, view: SpanView, records: list[SpanView]) -> Recorded:
+def _read(span: Span, view: SpanView, records: list[SpanView], history: History) -> Recorded:
     events = [*view.events, *(told for record in records for told in _told(record))]
-    return Recorded(span, messages(view.attributes, events, span_name=view.name), _status_message(view))
+    return Recorded(
+        span, messages(view.attributes, events, span_name=view.name, history=history), _status_message(view)
+    )
 
 
 def _told(record: SpanView) -> Iterator[tuple[str, dict[str, Any]]]:
