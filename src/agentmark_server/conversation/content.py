@@ -19,7 +19,7 @@ _NOTHING: Final = frozenset(("None", "null", "undefined"))
 """What a program writes down of a function that gave nothing back."""
 
 
-class Item(msgspec.Struct, frozen=True):
+class Item(msgspec.Struct, frozen=True, gc=False):
     """A part of a message, whose it is, and a mark of what it says.
 
     Libraries put parts into messages in many ways, and change ids, white space and thoughts on the way; the marks

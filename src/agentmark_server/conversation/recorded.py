@@ -12,7 +12,7 @@ _EXCEPTION: Final = "exception"
 """https://opentelemetry.io/docs/specs/semconv/exceptions/exceptions-spans/"""
 
 
-class Recorded(msgspec.Struct, frozen=True):
+class Recorded(msgspec.Struct, frozen=True, gc=False):
     """A span, what it was given and answered, and what it says of its failure."""
 
     span: Span

@@ -182,6 +182,11 @@ _RANKED: Final[Mapping[Direction, tuple[tuple[Source, ...], ...]]] = {
     "input": _ranked("input"),
     "output": _ranked("output"),
 }
+_PLACES: Final[Mapping[Direction, Mapping[str, int]]] = {
+    direction: {source.key: place for place, group in enumerate(ranked) for source in group}
+    for direction, ranked in _RANKED.items()
+}
+"""By key, where in `_RANKED` its source stands."""
 
 
 def structured(facts: Mapping[str, Any], direction: Direction) -> list[Message]:
@@ -193,7 +198,8 @@ def best(facts: Mapping[str, Any], direction: Direction) -> list[Message]:
     """The messages of the best source; where none has messages, what the best says all the same."""
     speaker = _EXPECTED[direction]
     unread: list[Source] = []
-    for group in _RANKED[direction]:
+    places = {place for key in facts if (place := _PLACES[direction].get(key)) is not None}
+    for group in (_RANKED[direction][place] for place in sorted(places)):
         found = _together(group, facts, speaker, unread)
         if found:
             return found
