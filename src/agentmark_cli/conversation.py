@@ -327,8 +327,10 @@ def _label(step: Row) -> str:
 def _said(step: Row) -> str:
     """What a step says; of a message that only calls for tools nothing."""
     if step.get("kind") == "message":
-        return one_line(_spoken(step))
-    name = one_line(str(step.get("name") or ""))
+        words = one_line(_spoken(step))
+        return words or (one_line(step.get("name") or "") if step.get("status") == "error" else "")
+    by_agent = step.get("kind") == "agent" and step.get("agent")
+    name = one_line(str(by_agent or step.get("name") or ""))
     arguments = _json(step.get("arguments"))
     return f"{name} {arguments}" if arguments else name
 
