@@ -243,6 +243,8 @@ def _body(turn: Row, width: int) -> "Table":
     room = width - _LABEL_WIDTH - _LATENCY_WIDTH - 3
     lines.add_column(width=room)
     lines.add_column(width=_LATENCY_WIDTH, justify="right", no_wrap=True)
+    if not turn.get("user"):  # nobody spoke: a job, say
+        lines.add_row(text("  Trace", "dim"), _line(one_line(turn.get("name") or "")))
     _add_words(lines, "User", turn.get("user"), "bold")
     if turn.get("system"):
         lines.add_row(text("  System", "dim"), _line(one_line(_words(turn["system"])), "dim"))
