@@ -48,6 +48,10 @@ class Grouped(msgspec.Struct):
     """Spans that log records say more of, with that."""
     parts: dict[str | None, Part]
     """The share of each owner."""
+    failed: frozenset[bytes] = frozenset()
+    """Spans that count as errors: those that failed, with none below them that did."""
+    costs: dict[bytes, int] = {}
+    """What counts of calls that were recorded several times, in 1e-12 USD: a copy may state the cost."""
 
 
 class _Node(msgspec.Struct, gc=False, eq=False):
@@ -67,6 +71,11 @@ class _Node(msgspec.Struct, gc=False, eq=False):
     """Tokens of what counts at and below it, and of what roll-ups there state beyond that."""
     unaccounted: int = 0
     error_below: bool = False
+
+    @property
+    def failed(self) -> bool:
+        """Whether it counts as an error."""
+        return self.span.status == "error" and not self.error_below
 
 
 Say = Callable[[bytes, "Side"], str | None]
@@ -111,7 +120,14 @@ def group(spans: Iterable[Span], say: Say = _silent) -> Grouped:
         labels = _labels(own, owner, _with_events(say, events) if events else say)
         totals = _totals(members, labels, failed=status == "error")
         parts[owner] = Part(name, status, totals, labels, _busy(own, labels), *_in_time(members))
-    return Grouped(owners, frozenset([node.span.span_id for node in nodes if node.counts]), joined, parts)
+    return Grouped(
+        owners,
+        frozenset([node.span.span_id for node in nodes if node.counts]),
+        joined,
+        parts,
+        frozenset([node.span.span_id for node in nodes if node.failed]),
+        {node.span.span_id: cost for node in nodes if node.mirrored_by and (cost := _cost(node)) is not None},
+    )
 
 
 def _joined(spans: Sequence[Span], events: Sequence[Span]) -> dict[bytes, Span]:
@@ -341,8 +357,7 @@ def _totals(members: Sequence[_Node], labels: Labels, *, failed: bool) -> Totals
         totals.duration = max(0, labels.end - labels.start)
     for node in members:
         totals.unaccounted_tokens += node.unaccounted
-        if node.span.status == "error" and not node.error_below:
-            totals.error_count += 1
+        totals.error_count += node.failed
         if node.counts:
             _count(totals, node)
     return totals

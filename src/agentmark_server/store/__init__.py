@@ -9,7 +9,8 @@ from typing import Protocol
 
 import msgspec
 
-from agentmark_server.model import Origin, Page, Score, Session, Slice, Span, Trace, User
+from agentmark_server.intervals import Intervals
+from agentmark_server.model import Origin, Page, ReceivedSpan, Score, Session, Slice, Span, Trace, User
 from agentmark_server.moments import Series
 from agentmark_server.packing import Reader, Share
 from agentmark_server.queries import MetricsQuery, ScoreQuery, SessionQuery, UserQuery
@@ -79,6 +80,19 @@ class TraceSelector(msgspec.Struct, frozen=True):
 
 
 Selector = SessionSelector | TraceSelector
+
+
+class Stretch(msgspec.Struct, frozen=True):
+    """Some of a session's traces, as `list_session_traces` gives them, and what came before those."""
+
+    session: Session
+    page: Page[Trace]
+    before: bytes | None
+    """The id of the trace before the first."""
+    end_before: int | None
+    """When the last of all the traces before ended."""
+    busy: Intervals
+    """When calls, tools and retrievals of the session were under way."""
 
 
 class Store(Protocol):
@@ -183,6 +197,17 @@ class Store(Protocol):
 
     def get_span(self, app: str, trace_id: bytes, span_id: bytes) -> ListedSpan | None:
         """One span, with what it holds."""
+        ...
+
+    def session_stretch(self, app: str, session_id: str, part: Slice) -> Stretch | None:
+        """Some traces of one session in order of their start, with what came before; None without the session.
+
+        Raises BadCursorError.
+        """
+        ...
+
+    def read_trace(self, app: str, trace_id: bytes) -> list[ReceivedSpan]:
+        """All spans of a trace as they were received, each once, log records too; none without the trace."""
         ...
 
     def count_spans(self, app: str) -> int:

@@ -8,7 +8,7 @@ from typing import Final
 
 import apsw
 
-from agentmark_server.model import Page, Score, Session, Slice, Trace, User
+from agentmark_server.model import Page, ReceivedSpan, Score, Session, Slice, Trace, User
 from agentmark_server.moments import Series
 from agentmark_server.packing import Share
 from agentmark_server.queries import MetricsQuery, ScoreQuery, SessionQuery, UserQuery
@@ -21,8 +21,10 @@ from agentmark_server.store import (
     Selector,
     SessionSelector,
     SpanReader,
+    Stretch,
 )
 from agentmark_server.store.sqlite import (
+    conversing,
     indexing,
     listing,
     metrics,
@@ -186,6 +188,16 @@ class SqliteStore:
         """See `Store.get_span`."""
         with self._read(app) as connection:
             return spans.get_span(connection, _app(connection, app), trace_id, span_id)
+
+    def session_stretch(self, app: str, session_id: str, part: Slice) -> Stretch | None:
+        """See `Store.session_stretch`."""
+        with self._read(app) as connection:
+            return conversing.stretch(connection, _app(connection, app), session_id, part)
+
+    def read_trace(self, app: str, trace_id: bytes) -> list[ReceivedSpan]:
+        """See `Store.read_trace`."""
+        with self._read(app) as connection:
+            return conversing.spans_of(connection, _app(connection, app), trace_id)
 
     def count_spans(self, app: str) -> int:
         """See `Store.count_spans`."""

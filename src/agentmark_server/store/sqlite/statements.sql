@@ -520,3 +520,13 @@ DELETE FROM score WHERE app = ? AND trace_id = ?;
 
 -- name: delete_scores_of_span
 DELETE FROM score WHERE app = ? AND trace_id = ? AND resource_id = ? AND resource_type = 'span';
+-- name: start_of_part
+-- Where in the order of a session's traces one stands.
+SELECT start FROM part WHERE session = ? AND trace_id = ?;
+
+-- name: parts_before
+-- The traces of a session before a place in their order, given by start and trace id.
+SELECT trace_id, content FROM part WHERE session = ? AND (start, trace_id) < (?, ?) ORDER BY start, trace_id;
+
+-- name: busy_of_session
+SELECT busy FROM session_detail WHERE session = ?;
