@@ -130,6 +130,9 @@ class Span(msgspec.Struct, frozen=True, array_like=True, gc=False):
     output: str | None = None
     """The start of what was answered, at most PREVIEW characters."""
     context: Context = Context()
+    status_message: str | None = None
+    """What the program says of the status, at most STATUS_MESSAGE characters."""
+    prompt_name: str | None = None
 
     @property
     def counted_end(self) -> int:
@@ -139,6 +142,8 @@ class Span(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 PREVIEW: Final = 160
 """Characters of a preview."""
+STATUS_MESSAGE: Final = 1000
+"""Characters of what a span says of its status; the whole of it is in its bytes."""
 
 
 class ReceivedSpan(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -380,6 +385,7 @@ class SpanView(msgspec.Struct):
     resource: "Resource"
     scope_name: str
     events: "Events"
+    status_message: str = ""
 
 
 LOG_EVENT: Final = "agentmark.log_event"

@@ -157,6 +157,7 @@ def view(span: RawSpan) -> SpanView | RejectedSpan:
         resource,
         scope_name,
         Events(message),
+        message.status.message,
     )
 
 

@@ -15,9 +15,9 @@ import zstandard
 from agentmark_server.grouping import Grouped, Part, group
 from agentmark_server.model import Context, Kind, Origin, ReceivedSpan, Role, Span, SpanStatus, Usage
 
-_STATUSES: Final[tuple[SpanStatus, ...]] = ("unset", "ok", "error")
+STATUSES: Final[tuple[SpanStatus, ...]] = ("unset", "ok", "error")
 # The numbers of statuses, kinds and roles stand in files: append, never reorder.
-_KINDS: Final = (
+KINDS: Final = (
     Kind.FUNCTION,
     Kind.LLM,
     Kind.TOOL,
@@ -26,7 +26,10 @@ _KINDS: Final = (
     Kind.EMBEDDING,
     Kind.GUARDRAIL,
 )
-_ROLES: Final = (Role.UNKNOWN, Role.CALL, Role.ROLL_UP, Role.EVENT)
+ROLES: Final = (Role.UNKNOWN, Role.CALL, Role.ROLL_UP, Role.EVENT)
+
+TERMS: Final = 10
+"""Texts of a row: name, provider, model, agent, service, scope, user, prompt, status message, metadata."""
 
 _LEVEL: Final = 1
 """zstd's: higher ones cost more time than the room that they save is worth."""
@@ -47,7 +50,7 @@ class Rows(msgspec.Struct, array_like=True, gc=False):
     """A narrow row for each span, with the places of what many rows share in lists beside."""
 
     rows: list[Row]
-    """Each: places of owner, name, provider, model, agent, service, scope and user, then plain values."""
+    """Each: places of the owner and of TERMS texts, then plain values."""
     owners: list[str | None]
     terms: list[str | None]
     """Texts; the first is none, for what is absent."""
@@ -168,9 +171,12 @@ class _Packed(msgspec.Struct, array_like=True, gc=False):
     output: str | None
     context: int
     attribute_count: int
+    status_message: str | None = None
+    prompt_name: str | None = None
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
+_json: Final = msgspec.json.Encoder()
 _packed: Final = msgspec.msgpack.Decoder(tuple[list[Context], list[_Packed]])
 _contents: Final = msgspec.msgpack.Decoder(list[bytes])
 
@@ -181,11 +187,11 @@ def packed_facts(spans: Sequence[ReceivedSpan]) -> bytes:
     contexts: list[Context] = []
     packed = []
     for received in spans:
-        _, *fields, context = msgspec.structs.astuple(received.span)
+        _, *fields, context, status_message, prompt_name = msgspec.structs.astuple(received.span)
         place = places.setdefault(id(context), len(contexts))
         if place == len(contexts):
             contexts.append(context)
-        packed.append((*fields, place, received.attribute_count))
+        packed.append((*fields, place, received.attribute_count, status_message, prompt_name))
     return _compressed(_encoder.encode((contexts, packed)))
 
 
@@ -194,8 +200,8 @@ def unpacked_facts(trace_id: bytes, blob: bytes) -> list[Fact]:
     contexts, packed = _packed.decode(zstandard.decompress(blob))
     facts = []
     for one in packed:
-        *fields, context, attribute_count = msgspec.structs.astuple(one)
-        span = Span(trace_id, *fields, contexts[context])  # type: ignore[call-arg]  # the fields of `_Packed`
+        *fields, context, attribute_count, status_message, prompt_name = msgspec.structs.astuple(one)
+        span = Span(trace_id, *fields, contexts[context], status_message, prompt_name)  # type: ignore[call-arg]  # the fields of `_Packed`
         facts.append(Fact(span, attribute_count))
     return facts
 
@@ -232,7 +238,10 @@ def rows_of(facts: Iterable[Fact], grouped: Grouped) -> Rows:
     for fact in facts:
         span = grouped.joined.get(fact.span.span_id, fact.span)
         context, owner = span.context, grouped.owners.get(span.span_id)
-        said = span.name, span.provider, span.model, span.agent, context.service, context.scope, context.user_id
+        said = (
+            *(span.name, span.provider, span.model, span.agent, context.service, context.scope or None),
+            *(context.user_id, span.prompt_name, span.status_message, _metadata(context)),
+        )
         rows.append(
             (
                 owners.setdefault(owner, len(owners)),
@@ -240,16 +249,22 @@ def rows_of(facts: Iterable[Fact], grouped: Grouped) -> Rows:
                 span.span_id,
                 signed(span.start),
                 signed(span.end),
-                _STATUSES.index(span.status),
-                _KINDS.index(span.kind),
-                _ROLES.index(span.role),
+                STATUSES.index(span.status),
+                KINDS.index(span.kind),
+                ROLES.index(span.role),
                 span.span_id in grouped.counted,
                 *msgspec.structs.astuple(span.usage)[:-1],
                 fact.attribute_count,
+                span.parent_id or None,
             )
         )
-    uses = Counter(place for row in rows for place in row[1:8])
+    uses = Counter(place for row in rows for place in row[1 : 1 + TERMS])
     return Rows(rows, list(owners), list(terms), [uses[place] for place in range(len(terms))])
+
+
+def _metadata(context: Context) -> str | None:
+    """All metadata of a span as one text, the same for the same: JSON, sorted by key."""
+    return _json.encode(dict(context.metadata)).decode() if context.metadata else None
 
 
 def signed(number: int) -> int:

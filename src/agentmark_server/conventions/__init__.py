@@ -26,6 +26,7 @@ from agentmark_server.conventions.rules import (
 )
 from agentmark_server.model import (
     LOG_EVENT,
+    STATUS_MESSAGE,
     Attributes,
     Context,
     Kind,
@@ -77,6 +78,7 @@ class _Labels(msgspec.Struct, frozen=True, gc=False):
     model: str | None
     agent: str | None
     trace_name: str | None
+    prompt_name: str | None
 
 
 _LABELS: Final = frozenset(_Labels.__struct_fields__)
@@ -138,6 +140,8 @@ def normalise(view: SpanView) -> Span:
         said("input"),
         said("output"),
         _context(plan, view),
+        view.status_message[:STATUS_MESSAGE] or None,
+        labels.prompt_name,
     )
 
 

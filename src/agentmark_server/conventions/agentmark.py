@@ -19,6 +19,7 @@ SPAN: Final[Table] = {
     _METADATA + "userId": Rule("user_id", text, rank=1),
     attributes.SESSION_OUTCOME: Rule("outcome", text),
     attributes.TRACE_NAME: Rule("trace_name", text),
+    attributes.PROMPT_NAME: Rule("prompt_name", text),
     attributes.TAGS: Rule("tags", texts),
     attributes.INPUT: Rule("input", preview),
     attributes.OUTPUT: Rule("output", preview),

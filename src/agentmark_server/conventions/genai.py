@@ -41,6 +41,7 @@ SPAN: Final[Table] = {
     "gen_ai.request.model": Rule("model", text, rank=2),
     "gen_ai.response.id": Rule("response_id", text),
     "gen_ai.agent.name": Rule("agent", text),
+    "gen_ai.prompt.name": Rule("prompt_name", text, rank=1),
     "gen_ai.usage.input_tokens": Rule("input_tokens", tokens),
     "gen_ai.usage.prompt_tokens": Rule("input_tokens", tokens, rank=1),
     "gen_ai.usage.output_tokens": Rule("output_tokens", tokens),

@@ -88,6 +88,7 @@ _LANGFUSE: Final[Table] = {
         rank=2,
     ),
     "langfuse.observation.model.name": Rule("model", text, rank=1),
+    "langfuse.observation.prompt.name": Rule("prompt_name", text, rank=2),
     "langfuse.observation.usage_details": Rule(SPREAD, usage(_USAGE_NAMES), rank=1),
     "langfuse.observation.cost_details": Rule(SPREAD, usage({"total": "cost"}), rank=1),
     "langfuse.observation.input": Rule("input", newest_or_text("user"), rank=2),
