@@ -9,8 +9,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from agentmark_server import otlp, otlp_logs
-from agentmark_server.conventions import normalise
-from agentmark_server.model import Origin, ReceivedSpan, Span, SpanView
+from agentmark_server.conventions import normalise, preview
+from agentmark_server.model import Origin, Preview, ReceivedSpan, Span, SpanView
 from agentmark_server.packing import Share, pack
 from agentmark_server.pricing import Prices
 
@@ -34,6 +34,11 @@ class SpanReader:
         if isinstance(view, otlp.RejectedSpan):
             raise TypeError(view.reason)  # it was readable when it came
         return self.read(view)
+
+    def preview(self, received: ReceivedSpan) -> Preview:
+        """What a span tells of input and output."""
+        view = received.view or otlp.view(otlp.RawSpan(received.origin, received.raw))
+        return (None, None) if isinstance(view, otlp.RejectedSpan) else preview(view)
 
     def canonical(self, raw: bytes) -> bytes:
         """One encoding for all encodings of the same span."""
@@ -79,7 +84,7 @@ class Body(msgspec.Struct, frozen=True):
 def decode(body: Body, limit: int, reader: SpanReader, signal: Signal = TRACES) -> Batch:
     """A body to shares. Raises otlp.UnreadableError, otlp.TooLargeError (more than `limit` bytes)."""
     spans, rejected = read(body, limit, reader, signal)
-    return Batch(pack(spans, reader.canonical), rejected)
+    return Batch(pack(spans, reader), rejected)
 
 
 def read(
@@ -95,5 +100,5 @@ def read(
         if isinstance(view, otlp.RejectedSpan):
             rejected.append(view.reason)
         elif isinstance(raw, otlp.RawSpan):
-            spans.append(ReceivedSpan(reader.read(view), raw.raw, raw.origin, len(view.attributes)))
+            spans.append(ReceivedSpan(reader.read(view), raw.raw, raw.origin, len(view.attributes), view))
     return spans, rejected

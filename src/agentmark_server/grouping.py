@@ -4,13 +4,13 @@ Pure functions of the set of spans: neither order nor repetition matters. The ru
 docs/sessions.md, "Whose session a span is in" and "Counting once".
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import msgspec
 
 from agentmark_server.intervals import Intervals, union
-from agentmark_server.model import EARLIEST, LATEST, Kind, Labels, Role, Said, Span, SpanStatus, Totals
+from agentmark_server.model import EARLIEST, LATEST, Kind, Labels, Preview, Role, Said, Span, SpanStatus, Totals
 
 _LEVELS_BETWEEN_COPIES: Final = 64
 _CALLS_BETWEEN_COPIES: Final = 16
@@ -63,8 +63,15 @@ class _Node(msgspec.Struct, gc=False, eq=False):
     error_below: bool = False
 
 
-def group(spans: Iterable[Span]) -> Grouped:
-    """Derive one trace from all of its spans, each there once. Without a span there are no parts."""
+Say = Callable[[bytes], Preview]
+"""What the span of an id tells of input and output."""
+
+
+def group(spans: Iterable[Span], say: Say = lambda _: (None, None)) -> Grouped:
+    """Derive one trace from all of its spans, each there once. Without a span there are no parts.
+
+    `say` is asked for few spans: the first that tell of an input, the last that tell of an output.
+    """
     in_time = sorted(spans, key=_order)
     events = [span for span in in_time if span.role is Role.EVENT]
     joined = _joined(in_time, events) if events else {}
@@ -84,7 +91,7 @@ def group(spans: Iterable[Span]) -> Grouped:
     by_owner = _by_owner(nodes, owners)
     for owner, members in by_owner.items():
         own = in_time if len(by_owner) == 1 else [span for span in in_time if owners[span.span_id] == owner]
-        labels = _labels(own, owner)
+        labels = _labels(own, owner, _with_events(say, events) if events else say)
         totals = _totals(members, labels, failed=status == "error")
         parts[owner] = Part(name, status, totals, labels, _busy(own, labels))
     return Grouped(owners, frozenset([node.span.span_id for node in nodes if node.counts]), joined, parts)
@@ -111,10 +118,23 @@ def _with_event(span: Span, event: Span) -> Span:
         span,
         usage=span.usage if span.usage.stated else event.usage,
         model=span.model or event.model,
-        input=span.input or event.input,
-        output=span.output or event.output,
+        has_input=span.has_input or event.has_input,
+        has_output=span.has_output or event.has_output,
         context=context,
     )
+
+
+def _with_events(say: Say, events: Sequence[Span]) -> Say:
+    """What a span says itself, and what it leaves open from the latest record that says it."""
+    ids: dict[bytes, list[bytes]] = {}
+    for event in reversed(events):
+        ids.setdefault(event.parent_id, []).append(event.span_id)
+
+    def heard(span_id: bytes) -> Preview:
+        told = [say(id_) for id_ in (span_id, *ids.get(span_id, ()))]
+        return next((said for said, _ in told if said), None), next((said for _, said in told if said), None)
+
+    return heard
 
 
 def _order(span: Span) -> tuple[int, bytes]:
@@ -325,7 +345,7 @@ def _cost(node: _Node) -> int | None:
     return next((usage for usage in usages if usage.cost_stated), usages[0]).cost
 
 
-def _labels(spans: Sequence[Span], owner: str | None) -> Labels:
+def _labels(spans: Sequence[Span], owner: str | None, say: Say) -> Labels:
     """What the spans of one owner, in order of time, say."""
     # Spans of a trace mostly share their surroundings: the first and the last span of each will do.
     last = {id(span.context): span for span in spans}
@@ -333,7 +353,6 @@ def _labels(spans: Sequence[Span], owner: str | None) -> Labels:
     contexts = [span.context for span in first.values()]
     known = [span for span in spans if EARLIEST <= span.start < LATEST]
     ends = [span.counted_end for span in spans if EARLIEST <= span.end < LATEST]
-    talk = [span for span in spans if span.kind is not Kind.TOOL]
     return Labels(
         start=known[0].start if known else None,
         end=max(ends, default=None),
@@ -341,8 +360,8 @@ def _labels(spans: Sequence[Span], owner: str | None) -> Labels:
         name=max([_at_start(s, name) for s in last.values() if (name := s.context.session_name)], default=None),
         outcome=max([_at_start(s, said) for s in last.values() if (said := s.context.outcome)], default=None),
         user=min([_at_start(s, user) for s in first.values() if (user := s.context.user_id)], default=None),
-        input=next((_at_start(span, span.input) for span in talk if span.input), None),
-        output=max([_at_end(span, span.output) for span in talk if span.output], default=None),
+        input=_first_input(spans, say),
+        output=_last_output(spans, say),
         users=frozenset([c.user_id for c in contexts if c.user_id]),
         models=frozenset([span.model for span in spans if span.model]),
         agents=frozenset([span.agent for span in spans if span.agent]),
@@ -353,6 +372,26 @@ def _labels(spans: Sequence[Span], owner: str | None) -> Labels:
         metadata=_metadata(last.values()),
         other_keys=frozenset([key.value for c in contexts for key in c.keys if key.value != owner]),
     )
+
+
+def _first_input(spans: Sequence[Span], say: Say) -> Said | None:
+    """What was asked first; what a tool is given nobody asked."""
+    for span in spans:
+        if span.has_input and span.kind is not Kind.TOOL:
+            said, _ = say(span.span_id)
+            if said:
+                return _at_start(span, said)
+    return None
+
+
+def _last_output(spans: Sequence[Span], say: Say) -> Said | None:
+    """What was answered last."""
+    talk = [span for span in spans if span.has_output and span.kind is not Kind.TOOL]
+    for span in sorted(talk, key=lambda span: (span.end, span.span_id), reverse=True):
+        _, said = say(span.span_id)
+        if said:
+            return span.end, span.trace_id, span.span_id, said
+    return None
 
 
 def _busy(spans: Sequence[Span], labels: Labels) -> Intervals:
@@ -371,10 +410,6 @@ def _busy(spans: Sequence[Span], labels: Labels) -> Intervals:
 
 def _at_start(span: Span, value: str) -> Said:
     return span.start, span.trace_id, span.span_id, value
-
-
-def _at_end(span: Span, value: str) -> Said:
-    return span.end, span.trace_id, span.span_id, value
 
 
 def _metadata(spans: Iterable[Span]) -> dict[str, Said]:

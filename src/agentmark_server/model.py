@@ -125,10 +125,10 @@ class Span(msgspec.Struct, frozen=True, array_like=True, gc=False):
     response_id: str | None = None
     agent: str | None = None
     trace_name: str | None = None
-    input: str | None = None
-    """The start of what was asked: the newest user message, at most PREVIEW characters."""
-    output: str | None = None
-    """The start of what was answered, at most PREVIEW characters."""
+    has_input: bool = False
+    """Whether something of it may tell what was asked; what it tells is read when it is wanted."""
+    has_output: bool = False
+    """Whether something of it may tell what was answered."""
     context: Context = Context()
     status_message: str | None = None
     """What the program says of the status, at most STATUS_MESSAGE characters."""
@@ -145,6 +145,9 @@ PREVIEW: Final = 160
 STATUS_MESSAGE: Final = 1000
 """Characters of what a span says of its status; the whole of it is in its bytes."""
 
+Preview = tuple[str | None, str | None]
+"""The start of the newest user message, and of what was answered: at most PREVIEW characters each."""
+
 
 class ReceivedSpan(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A span as the store takes it: the facts, and what they were read from.
@@ -156,6 +159,8 @@ class ReceivedSpan(msgspec.Struct, frozen=True, array_like=True, gc=False):
     raw: bytes
     origin: Origin
     attribute_count: int
+    view: "SpanView | None" = None
+    """The span opened, where it still is."""
 
 
 class Totals(msgspec.Struct, array_like=True, gc=False):

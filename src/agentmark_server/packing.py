@@ -5,15 +5,15 @@ it mostly is, and compressed. All of it is pure, so that it can be done beside t
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from threading import local
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 import zstandard
 
 from agentmark_server.grouping import Grouped, Part, group
-from agentmark_server.model import Context, Kind, Origin, ReceivedSpan, Role, Span, SpanStatus, Usage
+from agentmark_server.model import Context, Kind, Origin, Preview, ReceivedSpan, Role, Span, SpanStatus, Usage
 
 STATUSES: Final[tuple[SpanStatus, ...]] = ("unset", "ok", "error")
 # The numbers of statuses, kinds and roles stand in files: append, never reorder.
@@ -34,8 +34,19 @@ TERMS: Final = 10
 _LEVEL: Final = 1
 """zstd's: higher ones cost more time than the room that they save is worth."""
 
-Canonical = Callable[[bytes], bytes]
-"""One encoding for all encodings of a span."""
+
+class Reader(Protocol):
+    """How spans are read."""
+
+    def canonical(self, raw: bytes) -> bytes:
+        """One encoding for all encodings of the same span."""
+        ...
+
+    def preview(self, received: ReceivedSpan) -> Preview:
+        """What a span tells of input and output."""
+        ...
+
+
 Row = tuple[Any, ...]
 
 
@@ -89,17 +100,17 @@ _CHUNK_BYTES: Final = 4 * 1024 * 1024
 _CHUNK_SPANS: Final = 1000
 
 
-def pack(spans: Iterable[ReceivedSpan], canonical: Canonical) -> list[Share]:
+def pack(spans: Iterable[ReceivedSpan], reader: Reader) -> list[Share]:
     """Spans of any traces to shares."""
     by_trace: dict[bytes, dict[bytes, ReceivedSpan]] = {}
     for received in spans:
         span = received.span
         versions = by_trace.setdefault(span.trace_id, {})
         other = versions.get(span.span_id)
-        if other is None or beats(received, other, canonical):
+        if other is None or beats(received, other, reader):
             versions[span.span_id] = received
     return [
-        share(trace_id, some)
+        share(trace_id, some, reader)
         for trace_id, versions in by_trace.items()
         for some in batches(list(versions.values()))
     ]
@@ -118,36 +129,38 @@ def batches(spans: Sequence[ReceivedSpan]) -> Iterator[Sequence[ReceivedSpan]]:
     yield batch
 
 
-def share(trace_id: bytes, spans: Sequence[ReceivedSpan]) -> Share:
+def share(trace_id: bytes, spans: Sequence[ReceivedSpan], reader: Reader) -> Share:
     """Spans of one trace, each there once, as a share."""
     facts = [Fact(received.span, received.attribute_count) for received in spans]
-    grouped = group(fact.span for fact in facts)
-    origins: dict[Origin, int] = {}
-    places = [origins.setdefault(received.origin, len(origins)) for received in spans]
+    by_id = {received.span.span_id: received for received in spans}
+    grouped = group([fact.span for fact in facts], lambda span_id: reader.preview(by_id[span_id]))
+    # By identity, which is cheap to tell: two that are equal are numbered alike when they are stored.
+    origins = {id(received.origin): received.origin for received in spans}
+    places = {id_: place for place, id_ in enumerate(origins)}
     return Share(
         trace_id,
-        [fact.span.span_id for fact in facts],
+        list(by_id),
         packed_facts(spans),
         packed_contents([received.raw for received in spans]),
-        list(origins),
-        places,
+        list(origins.values()),
+        [places[id(received.origin)] for received in spans],
         rows_of(facts, grouped),
         list(grouped.parts.items()),
     )
 
 
-def beats(a: ReceivedSpan, b: ReceivedSpan, canonical: Canonical) -> bool:
+def beats(a: ReceivedSpan, b: ReceivedSpan, reader: Reader) -> bool:
     """Whether version `a` of a span takes the place of `b`: docs/sessions.md, "Versions"."""
     ours, theirs = (a.span.end, a.attribute_count), (b.span.end, b.attribute_count)
     if ours != theirs:
         return ours > theirs
     if a.raw == b.raw and a.origin == b.origin:
         return False
-    return _tie_break(a, canonical) > _tie_break(b, canonical)
+    return _tie_break(a, reader) > _tie_break(b, reader)
 
 
-def _tie_break(received: ReceivedSpan, canonical: Canonical) -> tuple[bytes, bytes]:
-    return canonical(received.raw), msgspec.msgpack.encode(received.origin)
+def _tie_break(received: ReceivedSpan, reader: Reader) -> tuple[bytes, bytes]:
+    return reader.canonical(received.raw), msgspec.msgpack.encode(received.origin)
 
 
 class _Packed(msgspec.Struct, array_like=True, gc=False):
@@ -167,8 +180,8 @@ class _Packed(msgspec.Struct, array_like=True, gc=False):
     response_id: str | None
     agent: str | None
     trace_name: str | None
-    input: str | None
-    output: str | None
+    has_input: bool
+    has_output: bool
     context: int
     attribute_count: int
     status_message: str | None = None

@@ -81,7 +81,7 @@ def opened(*spans: Span, **options: Any) -> list[ReceivedSpan]:
 
 
 def packed(spans: Sequence[ReceivedSpan]) -> list[Share]:
-    return pack(spans, SpanReader().canonical)
+    return pack(spans, SpanReader())
 
 
 def decoded(body: bytes, content_type: str = decoding.PROTOBUF) -> list[Share]:

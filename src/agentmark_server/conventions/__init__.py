@@ -30,6 +30,7 @@ from agentmark_server.model import (
     Attributes,
     Context,
     Kind,
+    Preview,
     Resource,
     Role,
     SessionKey,
@@ -96,6 +97,10 @@ class _Plan(msgspec.Struct, frozen=True, eq=False):
     pick_context: Pick
     own: Read
     """What the span alone says: for each field the best key first, then those to ask where it says nothing."""
+    said: Read
+    """The same of what was asked and answered."""
+    has_input: bool
+    has_output: bool
     indexed: tuple[tuple[str, str, Places], ...]
     """Fields that the messages of single attributes fill: the field, the role, and by turns the places of role and
     content, the newest first."""
@@ -116,11 +121,9 @@ def normalise(view: SpanView) -> Span:
     if plan.pending is not None and view.parent_id and attributes.at(plan.pending) == "pending_span":
         view = _announced(view)
     labels = _labels(plan, attributes)
-    found = _read(plan, attributes)
-    if not ("input" in found and "output" in found) and view.events:
-        found = previews.of_events(view.events) | found
+    found = _read(plan.own, attributes)
+    in_events = not (plan.has_input and plan.has_output) and len(view.events) > 0
     kind, role = labels.kind or _guessed(labels, found)
-    said = found.get
     return Span(
         view.trace_id,
         view.span_id,
@@ -134,15 +137,31 @@ def normalise(view: SpanView) -> Span:
         _usage(found) if found else _NO_USAGE,
         labels.provider,
         labels.model,
-        said("response_id"),
+        found.get("response_id"),
         labels.agent,
         labels.trace_name,
-        said("input"),
-        said("output"),
+        plan.has_input or in_events,
+        plan.has_output or in_events,
         _context(plan, view),
         view.status_message[:STATUS_MESSAGE] or None,
         labels.prompt_name,
     )
+
+
+def preview(view: SpanView) -> Preview:
+    """The start of what was asked and of what was answered, as far as a span tells it."""
+    attributes = view.attributes
+    plan = _planned(attributes.shape, view.scope_name)
+    found = _read(plan.said, attributes)
+    for field, role, places in plan.indexed:
+        if field not in found:
+            values = [attributes.at(place) for place in places]
+            said = previews.newest_of_indexed(role, zip(values[::2], values[1::2], strict=True))
+            if said:
+                found[field] = said
+    if view.events and not ("input" in found and "output" in found):
+        found = previews.of_events(view.events) | found
+    return found.get("input"), found.get("output")
 
 
 def _announced(view: SpanView) -> SpanView:
@@ -165,7 +184,10 @@ def _planned(shape: Shape, scope: str) -> _Plan:
     known = sorted((rule.rank, key, rule) for key in places if (rule := _rule(key, by_framework)))
     context = tuple((places[key], key, rule) for _, key, rule in known if rule.field in CONTEXT)
     labels = tuple((places[key], rule) for _, key, rule in known if rule.field in _LABELS)
-    own = tuple((places[key], rule) for _, key, rule in known if rule.field not in CONTEXT | _LABELS)
+    own = [(places[key], rule) for _, key, rule in known if rule.field not in CONTEXT | _LABELS]
+    said = tuple((place, rule) for place, rule in own if rule.field in {"input", "output", SPREAD})
+    indexed = tuple(_indexed(frozenset(shape.keys)))
+    fields = {rule.field for _, rule in said} | {field for field, *_ in indexed}
     metadata = tuple((places[key], name) for key, name in sorted(_metadata_names(shape.keys)))
     return _Plan(
         labels=labels,
@@ -173,11 +195,11 @@ def _planned(shape: Shape, scope: str) -> _Plan:
         context=context,
         metadata=metadata,
         pick_context=_picker([place for place, *_ in context] + [place for place, _ in metadata]),
-        own=_best_first(own),
-        indexed=tuple(
-            (field, role, tuple([places[key] for key in keys]))
-            for field, role, keys in _indexed(frozenset(shape.keys))
-        ),
+        own=_best_first([(place, rule) for place, rule in own if rule.field not in {"input", "output"}]),
+        said=_best_first(said),
+        has_input=not fields.isdisjoint({"input", SPREAD}),
+        has_output=not fields.isdisjoint({"output", SPREAD}),
+        indexed=tuple((field, role, tuple([places[key] for key in keys])) for field, role, keys in indexed),
         pending=places.get(_PENDING),
         is_event=LOG_EVENT in places,
     )
@@ -190,7 +212,7 @@ def _picker(places: Sequence[int]) -> Pick:
     return lambda pairs: tuple([pairs[place] for place in places])
 
 
-def _best_first(own: Read) -> Read:
+def _best_first(own: Sequence[tuple[int, Rule]]) -> Read:
     """The best key of every field before all others; one that fills several fields comes after those of one."""
     best: dict[str, tuple[int, Rule]] = {}
     for place, rule in own:
@@ -248,10 +270,10 @@ def _remember(remembered: dict[Any, Any], key: object, encoded: tuple[bytes, ...
         remembered[key] = said
 
 
-def _read(plan: _Plan, attributes: Attributes) -> Fields:
-    """The value of every field of the span itself, by the best attribute that says anything."""
+def _read(keys: Read, attributes: Attributes) -> Fields:
+    """The value of every field that `keys` fill, by the best attribute that says anything."""
     found: Fields = {}
-    for place, rule in plan.own:
+    for place, rule in keys:
         if rule.field not in found:
             said = rule.read(attributes.at(place))
             if said is not None:
@@ -259,12 +281,6 @@ def _read(plan: _Plan, attributes: Attributes) -> Fields:
                     found = said | found
                 else:
                     found[rule.field] = said
-    for field, role, places in plan.indexed:
-        if field not in found:
-            values = [attributes.at(place) for place in places]
-            said = previews.newest_of_indexed(role, zip(values[::2], values[1::2], strict=True))
-            if said:
-                found[field] = said
     return found
 
 

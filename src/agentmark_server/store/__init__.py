@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from agentmark_server.model import Origin, Page, Session, Slice, Span, Trace
-from agentmark_server.packing import Share
+from agentmark_server.packing import Reader, Share
 from agentmark_server.queries import SessionQuery
 
 
@@ -22,15 +22,11 @@ class BadCursorError(ValueError):
     """A cursor that no page of this list gave."""
 
 
-class SpanReader(Protocol):
+class SpanReader(Reader, Protocol):
     """How a store reads the spans that it keeps: handed to it, for it knows neither OTLP nor conventions."""
 
     def normalise(self, origin: Origin, raw: bytes) -> Span:
         """The facts of a span that was received, by today's rules."""
-        ...
-
-    def canonical(self, raw: bytes) -> bytes:
-        """One encoding for all encodings of the same span."""
         ...
 
 

@@ -14,7 +14,7 @@ import msgspec
 from agentmark_server import intervals, packing
 from agentmark_server.grouping import Grouped, Part, group
 from agentmark_server.intervals import Interval, Intervals
-from agentmark_server.model import Labels, ReceivedSpan, Role, Totals
+from agentmark_server.model import Labels, Preview, ReceivedSpan, Role, Totals
 from agentmark_server.packing import Fact, Share
 from agentmark_server.queries import LabelKind
 from agentmark_server.store import SpanReader
@@ -112,6 +112,12 @@ class Write:
         # Rows of traces that are new in this write: many small statements cost more than few large ones.
         self._new_rows: dict[str, list[Row]] = {"add_trace": [], "put_chunk": [], "put_span": [], "put_part": []}
         self._new_traces: set[bytes] = set()
+        self._session_rows: dict[str, list[Row]] = {
+            "delete_label": [],
+            "add_label": [],
+            "put_session": [],
+            "put_session_detail": [],
+        }
         self._grown = 0
         self.left_stale = False
         """Whether `settle` has something to do."""
@@ -194,11 +200,11 @@ class Write:
         deleted = self._owned_by_deleted(trace, share.trace_id, stored, newer)
         if deleted:
             self._delete(trace, share.trace_id, deleted, {one.span.span_id for one in newer})
-            again = self._put(packing.share(share.trace_id, welcome)) if welcome else frozenset()
+            again = self._put(packing.share(share.trace_id, welcome, self._reader)) if welcome else frozenset()
             return refused | deleted.keys() | again, None
         if len(newer) == len(received):
             return refused, share
-        return refused, packing.share(share.trace_id, newer) if newer else None
+        return refused, packing.share(share.trace_id, newer, self._reader) if newer else None
 
     def _received(self, share: Share) -> list[ReceivedSpan]:
         facts = packing.unpacked_facts(share.trace_id, share.facts)
@@ -214,7 +220,7 @@ class Write:
         if ours != theirs or trace is None:
             return ours > theirs
         other = self._chunks.received(trace.number, received.span.trace_id, version.number)
-        return packing.beats(received, other, self._reader.canonical)
+        return packing.beats(received, other, self._reader)
 
     def _owned_by_deleted(
         self,
@@ -260,7 +266,7 @@ class Write:
         if trace.spans <= LARGE_TRACE:
             facts = packing.unpacked_facts(share.trace_id, share.facts)
             stored |= {one.span.span_id: Stored(one, first + place) for place, one in enumerate(facts)}
-            grouped = group(one.fact.span for one in stored.values())
+            grouped = self._group(trace.number, share.trace_id, stored)
             self._do_all("put_span", self._span_rows(trace.number, first, share.rows, grouped))
             self._regrouped(trace.number, share.trace_id, stored, grouped)
             trace.fresh = 0
@@ -289,8 +295,14 @@ class Write:
     def regroup(self, trace: int, trace_id: bytes) -> int:
         """Derive a trace anew from all of its spans; say how many there are."""
         stored = self._chunks.facts_of(trace, trace_id)
-        self._regrouped(trace, trace_id, stored, group(one.fact.span for one in stored.values()))
+        self._regrouped(trace, trace_id, stored, self._group(trace, trace_id, stored))
         return len(stored)
+
+    def _group(self, trace: int, trace_id: bytes, stored: dict[bytes, Stored]) -> Grouped:
+        def say(span_id: bytes) -> Preview:
+            return self._reader.preview(self._chunks.received(trace, trace_id, stored[span_id].number))
+
+        return group([one.fact.span for one in stored.values()], say)
 
     def _span_rows(self, trace: int, first: int, made: packing.Rows, grouped: Grouped | None = None) -> list[Row]:
         """Rows of spans numbered from `first`, as `put_span` takes them; with `grouped`, as that says."""
@@ -384,6 +396,8 @@ class Write:
         """Bring the touched sessions up to date, and say which those were."""
         self._write_new_rows()
         changed = frozenset(self._bring_up_to_date(session, update) for session, update in self._updates.items())
+        for statement, new_rows in self._session_rows.items():
+            self._do_all(statement, new_rows)
         self._interned.save_uses()
         self._do("grow_app", self._grown, self._app)
         return changed
@@ -397,8 +411,8 @@ class Write:
             return before.id
         self._grown += before.totals.trace_count == 0
         self._write_labels(session, before.labels, now.labels)
-        self._do("put_session", session, self._app, *now.row(self._tick))
-        self._do("put_session_detail", session, *now.detail())
+        self._session_rows["put_session"].append((session, self._app, *now.row(self._tick)))
+        self._session_rows["put_session_detail"].append((session, *now.detail()))
         return before.id
 
     def _delete_session(self, session: int, state: _State) -> None:
@@ -410,8 +424,8 @@ class Write:
 
     def _write_labels(self, session: int, old: Labels, new: Labels) -> None:
         before, after = labels_of(old), labels_of(new)
-        self._do_all("delete_label", [(self._app, *label, session) for label in before - after])
-        self._do_all("add_label", [(self._app, *label, session) for label in after - before])
+        self._session_rows["delete_label"] += [(self._app, *label, session) for label in before - after]
+        self._session_rows["add_label"] += [(self._app, *label, session) for label in after - before]
 
     def _state(self, session: int) -> _State:
         """A session as it was before this write; an empty one where this write adds it."""
@@ -439,7 +453,7 @@ class Write:
             facts = [Fact(one.span, one.attribute_count) for one in read]
             stored |= {one.span.span_id: Stored(one, first + place) for place, one in enumerate(facts)}
             self._interned.use_origins([self._interned.origin(one.origin) for one in read])
-        grouped = group(one.fact.span for one in stored.values())
+        grouped = self._group(trace, trace_id, stored)
         self._do("delete_spans", trace)
         self._put_rows(trace, stored, grouped)
         self._regrouped(trace, trace_id, stored, grouped)
@@ -494,7 +508,7 @@ class Write:
         self._release_rows(trace)
         self._chunks.delete(trace)
         for some in packing.batches(list(received.values())):
-            share = packing.share(trace_id, some)
+            share = packing.share(trace_id, some, self._reader)
             self._do("put_chunk", *self._chunks.row(trace, first, share))
             self._do_all("put_span", self._span_rows(trace, first, share.rows, _UNGROUPED))
             first += len(some)
