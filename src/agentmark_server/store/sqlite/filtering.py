@@ -96,6 +96,9 @@ _TERMS: Final = {
 }
 """The columns of spans that hold the number of a term; of metadata that of a JSON object."""
 
+_METADATA: Final = "text GLOB '{*'"
+"""Leaves the terms that may be metadata, by the index of terms."""
+
 _TESTS: Final = {
     Operator.EQUAL: "= ?",
     Operator.ABOVE: "> ?",
@@ -216,7 +219,7 @@ class _Spans(_Subject):
         if field.name in _WORDS or field.name in {"trace_id", "session_id"}:
             return Sql("1")
         if field.key is not None:
-            return self._by_term(field, Sql(f"{_UNDER_KEY} IS NOT NULL", (field.key,)))
+            return self._by_term(field, Sql(f"{_METADATA} AND value_in(text, ?) IS NOT NULL", (field.key,)))
         return Sql(f"{_TERMS.get(field.name) or _SPAN[field.name]} IS NOT NULL")
 
     def test(self, field: Field, operator: Operator, value: Value) -> Sql:
@@ -227,7 +230,8 @@ class _Spans(_Subject):
         if field.name == "session_id":
             return self._by_row("span.session", "session", _tested(Sql("session_id"), operator, value))
         if field.key is not None:
-            return self._by_term(field, _tested(Sql(_UNDER_KEY, (field.key,)), operator, value))
+            test = _tested(Sql("value_in(text, ?)", (field.key,)), operator, value)
+            return self._by_term(field, Sql(f"{_METADATA} AND {test.text}", test.bindings))
         if field.name in _TERMS:
             return self._by_term(field, _tested(Sql("text"), operator, value))
         return _tested(Sql(_SPAN[field.name]), operator, value)
@@ -241,10 +245,6 @@ class _Spans(_Subject):
 
     def any_span(self, condition: Filter) -> Sql:
         raise NotImplementedError  # the grammar has no any(...) inside another
-
-
-_UNDER_KEY: Final = "text GLOB '{*' AND value_in(text, ?)"
-"""What a term that may be metadata says under a key."""
 
 
 def _tested(column: Sql, operator: Operator, value: Value) -> Sql:
