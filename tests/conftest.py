@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,9 +46,11 @@ def clean_env() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith(("AGENTMARK_", "OTEL_"))}
 
 
-def start_server(db: Path, *, api_port: int = 0, app_port: int = 0) -> RunningServer:
+def start_server(
+    db: Path, *, api_port: int = 0, app_port: int = 0, program: Sequence[str] = ("-m", "agentmark_cli")
+) -> RunningServer:
     """Start `agentmark dev` (port 0: any free one) and wait until it says where it listens."""
-    command = [sys.executable, "-m", "agentmark_cli", "dev", "--db", str(db)]
+    command = [sys.executable, *program, "dev", "--db", str(db)]
     command += ["--api-port", str(api_port), "--app-port", str(app_port)]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=clean_env()

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,8 +52,12 @@ def base_url() -> str | None:
     return os.environ.get("AGENTMARK_BASE_URL", "").strip().rstrip("/") or None
 
 
-def ask(gateway: Gateway, path: str, **parameters: str | int | None) -> Answer:
-    """GET `path`, which is already percent-encoded; a parameter that is None is left out."""
+Parameter = str | int | Sequence[str] | None
+"""Of several texts each is a parameter of the same name; None is left out."""
+
+
+def ask(gateway: Gateway, path: str, **parameters: Parameter) -> Answer:
+    """GET `path`, which is already percent-encoded."""
     given = {name: value for name, value in parameters.items() if value is not None}
     reply = _send(gateway, path, given)
     try:
@@ -67,7 +71,7 @@ def ask(gateway: Gateway, path: str, **parameters: str | int | None) -> Answer:
     return Answer(reply.content, body)
 
 
-def _send(gateway: Gateway, path: str, parameters: dict[str, str | int]) -> httpx2.Response:
+def _send(gateway: Gateway, path: str, parameters: Mapping[str, Any]) -> httpx2.Response:
     try:
         return httpx2.get(
             gateway.url + path,

@@ -4,6 +4,8 @@ What a server sends is data that anybody may have written: on its way to a termi
 characters, and none of it is read as Rich markup.
 """
 
+import csv
+import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,6 +30,7 @@ class Output(StrEnum):
 
     TABLE = "table"
     JSON = "json"
+    CSV = "csv"
 
     @classmethod
     def chosen(cls, wanted: "Output | None") -> "Output":
@@ -39,6 +42,18 @@ def print_json(raw: bytes) -> None:
     """Write the server's own bytes and a line end."""
     sys.stdout.flush()
     sys.stdout.buffer.write(raw + b"\n")
+
+
+def print_csv(rows: Sequence[Row]) -> None:
+    """Write rows as CSV: a column for each field, values as the server sent them, lists and objects as JSON."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    lines = csv.writer(sys.stdout, lineterminator="\n")
+    lines.writerow(names)
+    lines.writerows([_plain(row.get(name)) for name in names] for row in rows)
+
+
+def _plain(value: object) -> object:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
 
 
 def console() -> "Console":

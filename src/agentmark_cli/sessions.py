@@ -6,7 +6,8 @@ from urllib.parse import quote
 
 import typer
 
-from agentmark_cli.client import Answer, ask, local_gateway, remote_gateway
+from agentmark_cli import session_options as options
+from agentmark_cli.client import Answer, Parameter, ask, local_gateway, remote_gateway
 from agentmark_cli.errors import CommandError
 from agentmark_cli.output import (
     UNKNOWN,
@@ -19,6 +20,7 @@ from agentmark_cli.output import (
     long_time,
     money,
     one_line,
+    print_csv,
     print_json,
     short_time,
     table,
@@ -45,35 +47,81 @@ Format = Annotated[
 
 @sessions.command("list")
 def list_sessions(
+    *,
     limit: Limit = None,
     offset: Offset = None,
     cursor: Annotated[str | None, typer.Option(help="Go on where an earlier page ended.")] = None,
-    name: Annotated[str | None, typer.Option(help="Only sessions with this text in their name.")] = None,
-    user_id: Annotated[str | None, typer.Option(help="Only sessions of this user.")] = None,
+    name: options.Name = None,
+    user_id: options.User = None,
+    search: options.Search = None,
+    q: options.Words = None,
+    start_date: options.Start = None,
+    end_date: options.End = None,
+    model: options.Model = None,
+    agent: options.Agent = None,
+    service: options.Service = None,
+    environment: options.Environment = None,
+    release: options.Release = None,
+    tag: options.Tag = None,
+    status: options.Status = None,
+    metadata: options.Metadata = None,
+    least: options.Least = None,
+    most: options.Most = None,
+    filter_: options.Expression = None,
+    sort_by: options.SortBy = None,
+    sort_order: options.SortOrder = None,
     remote: Remote = False,
     output: Format = None,
 ) -> None:
-    """List sessions, the latest first.
+    """List the sessions that fit all options together, the latest first. An option given again means either.
 
     \b
     Examples:
       agentmark api sessions list --limit 10
       agentmark api sessions list --user-id user-123 --name "billing"
+      agentmark api sessions list --min total_cost=0.01 --metadata plan=pro --sort-by total_cost
+      agentmark api sessions list --filter 'any(span.status = error and span.name = "check_policy")'
       agentmark api sessions list --output json | jq -r '.data[].id'
     """  # noqa: D301 - Typer keeps the lines of a paragraph after a backspace
-    filters = {"name": name, "user_id": user_id}
-    answer = _ask(remote, "/v1/sessions", limit=limit, offset=offset, cursor=cursor, **filters)
-    if Output.chosen(output) is Output.JSON:
+    asked: options.Asked = {
+        "name": name,
+        "user_id": user_id,
+        "search": search,
+        "q": q,
+        "start_date": start_date,
+        "end_date": end_date,
+        "model": model,
+        "agent": agent,
+        "service": service,
+        "environment": environment,
+        "release": release,
+        "tag": tag,
+        "status": status,
+        "metadata": metadata,
+        "min": least,
+        "max": most,
+        "filter": filter_,
+        "sort_by": sort_by,
+        "sort_order": sort_order,
+    }
+    parameters = options.parameters(asked)
+    answer = _ask(remote, "/v1/sessions", limit=limit, offset=offset, cursor=cursor, **parameters)
+    chosen = Output.chosen(output)
+    if chosen is Output.JSON:
         print_json(answer.raw)
         return
     rows = _rows(answer.body.get("data"))
+    if chosen is Output.CSV:
+        print_csv(rows)
+        return
     page = _Page(answer.body, len(rows), offset or 0)
     if not rows:
-        typer.echo(page.nothing("No sessions yet: agentmark demo writes a few.", filtered=any(filters.values())))
+        nothing = "No sessions yet: agentmark demo writes a few."
+        typer.echo(page.nothing(nothing, filtered=options.narrows(asked)))
         return
     out = console()
     out.print(table(SESSION_COLUMNS, rows, out.width))
-    again = _command("list", limit=limit, name=name, user_id=user_id, remote=remote)
+    again = _command("list", limit=limit, remote=remote, **asked)
     typer.echo(page.summary("sessions", again, by_cursor=offset is None))
 
 
@@ -96,13 +144,17 @@ def get_session(
     if not session_id:
         raise CommandError("the session id is empty: agentmark api sessions list shows the ids")
     answer = _ask(remote, f"/v1/sessions/{_segment(session_id)}", limit=limit, offset=offset)
-    if Output.chosen(output) is Output.JSON:
+    chosen = Output.chosen(output)
+    if chosen is Output.JSON:
         print_json(answer.raw)
         return
     session = answer.body.get("data")
     if not isinstance(session, dict):
         raise CommandError("the server answered without a session: is it another version than this command?")
     rows = _rows(session.get("traces"))
+    if chosen is Output.CSV:
+        print_csv(rows)
+        return
     page = _Page(answer.body, len(rows), offset or 0)
     _print_header(session)
     typer.echo()
@@ -115,7 +167,7 @@ def get_session(
     typer.echo(page.summary("traces", again, by_cursor=False))
 
 
-def _ask(remote: bool, path: str, **parameters: str | int | None) -> Answer:
+def _ask(remote: bool, path: str, **parameters: Parameter) -> Answer:
     return ask(remote_gateway() if remote else local_gateway(), path, **parameters)
 
 
@@ -158,10 +210,10 @@ class _Page:
         return "No session matches." if filtered else otherwise
 
 
-def _command(*words: str, remote: bool, **options: str | int | None) -> list[str]:
+def _command(*words: str, remote: bool, **given: Parameter) -> list[str]:
     command = ["agentmark", "api", "sessions", *words, *(["--remote"] if remote else [])]
-    for option, value in options.items():
-        if value is not None:
+    for option, values in given.items():
+        for value in [values] if isinstance(values, str | int) else values or ():
             command += [f"--{option.replace('_', '-')}", str(value)]
     return command
 
@@ -261,7 +313,7 @@ SESSION_COLUMNS = [
     ),
     Column("user", lambda row: text(one_line(row.get("user_id") or "")), worth=4, least=10),
     Column("status", lambda row: text(row.get("status") or ""), worth=3),
-    Column("started", lambda row: text(short_time(row.get("start"))), worth=8),
+    Column("activity", lambda row: text(short_time(row.get("end") or row.get("start"))), worth=8),
     Column("duration", lambda row: text(duration(row.get("duration_ms"))), worth=2, right=True),
     Column("traces", lambda row: text(count(row.get("trace_count"))), worth=1, right=True),
     Column("tokens", lambda row: text(count(row.get("total_tokens"))), worth=5, right=True),

@@ -10,6 +10,7 @@ from agentmark_server.api import errors, health, sessions
 from agentmark_server.decoders import Decoders
 from agentmark_server.decoding import SpanReader
 from agentmark_server.doors import LocalOnly, RawPath
+from agentmark_server.indexer import Indexer
 from agentmark_server.pricing import Prices
 from agentmark_server.settings import Settings
 from agentmark_server.store import open_store
@@ -24,16 +25,19 @@ def create_app(settings: Settings) -> FastAPI:
     reader = SpanReader(Prices(settings.prices))
     store = open_store(settings.db, reader)
     writer = Writer(store)
+    indexer = Indexer(store)
     decoders = Decoders(reader, settings.prices, settings.max_body_bytes)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         writer.start()
+        indexer.start()
         try:
             yield
         finally:
             await decoders.stop()
             writer.stop()
+            indexer.stop()
             store.close()
 
     app = FastAPI(

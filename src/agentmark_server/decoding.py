@@ -10,7 +10,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from agentmark_server import otlp, otlp_logs
 from agentmark_server.conventions import normalise, preview
-from agentmark_server.model import Origin, Preview, ReceivedSpan, Span, SpanView
+from agentmark_server.conventions.messages import messages, texts_of
+from agentmark_server.model import LOG_EVENT, Origin, Preview, ReceivedSpan, Span, SpanView
 from agentmark_server.packing import Share, pack
 from agentmark_server.pricing import Prices
 
@@ -43,6 +44,16 @@ class SpanReader:
     def canonical(self, raw: bytes) -> bytes:
         """One encoding for all encodings of the same span."""
         return otlp.canonical(raw)
+
+    def texts(self, origin: Origin, raw: bytes) -> Iterator[str]:
+        """What is said in the messages of a span that was received."""
+        view = otlp.view(otlp.RawSpan(origin, raw))
+        if isinstance(view, otlp.RejectedSpan):
+            raise TypeError(view.reason)  # it was readable when it came
+        events = list(view.events)
+        if LOG_EVENT in view.attributes and not events:
+            events = [(view.name, {key: view.attributes[key] for key in view.attributes})]
+        return texts_of(messages(view.attributes, events, span_name=view.name))
 
 
 class Batch(msgspec.Struct, frozen=True):

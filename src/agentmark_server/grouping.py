@@ -5,12 +5,13 @@ docs/sessions.md, "Whose session a span is in" and "Counting once".
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from enum import IntEnum
 from typing import Final
 
 import msgspec
 
 from agentmark_server.intervals import Intervals, union
-from agentmark_server.model import EARLIEST, LATEST, Kind, Labels, Preview, Role, Said, Span, SpanStatus, Totals
+from agentmark_server.model import EARLIEST, LATEST, Kind, Labels, Role, Said, Span, SpanStatus, Totals
 
 _LEVELS_BETWEEN_COPIES: Final = 64
 _CALLS_BETWEEN_COPIES: Final = 16
@@ -63,11 +64,22 @@ class _Node(msgspec.Struct, gc=False, eq=False):
     error_below: bool = False
 
 
-Say = Callable[[bytes], Preview]
-"""What the span of an id tells of input and output."""
+Say = Callable[[bytes, "Side"], str | None]
+"""What the span of an id tells of one side."""
 
 
-def group(spans: Iterable[Span], say: Say = lambda _: (None, None)) -> Grouped:
+class Side(IntEnum):
+    """Which of the two texts of a `model.Preview`."""
+
+    INPUT = 0
+    OUTPUT = 1
+
+
+def _silent(_: bytes, __: Side) -> None:
+    """What no span tells, where nobody asks."""
+
+
+def group(spans: Iterable[Span], say: Say = _silent) -> Grouped:
     """Derive one trace from all of its spans, each there once. Without a span there are no parts.
 
     `say` is asked for few spans: the first that tell of an input, the last that tell of an output.
@@ -130,9 +142,9 @@ def _with_events(say: Say, events: Sequence[Span]) -> Say:
     for event in reversed(events):
         ids.setdefault(event.parent_id, []).append(event.span_id)
 
-    def heard(span_id: bytes) -> Preview:
-        told = [say(id_) for id_ in (span_id, *ids.get(span_id, ()))]
-        return next((said for said, _ in told if said), None), next((said for _, said in told if said), None)
+    def heard(span_id: bytes, side: Side) -> str | None:
+        told = (say(id_, side) for id_ in (span_id, *ids.get(span_id, ())))
+        return next((said for said in told if said), None)
 
     return heard
 
@@ -378,7 +390,7 @@ def _first_input(spans: Sequence[Span], say: Say) -> Said | None:
     """What was asked first; what a tool is given nobody asked."""
     for span in spans:
         if span.has_input and span.kind is not Kind.TOOL:
-            said, _ = say(span.span_id)
+            said = say(span.span_id, Side.INPUT)
             if said:
                 return _at_start(span, said)
     return None
@@ -388,7 +400,7 @@ def _last_output(spans: Sequence[Span], say: Say) -> Said | None:
     """What was answered last."""
     talk = [span for span in spans if span.has_output and span.kind is not Kind.TOOL]
     for span in sorted(talk, key=lambda span: (span.end, span.span_id), reverse=True):
-        _, said = say(span.span_id)
+        said = say(span.span_id, Side.OUTPUT)
         if said:
             return span.end, span.trace_id, span.span_id, said
     return None

@@ -133,7 +133,7 @@ def share(trace_id: bytes, spans: Sequence[ReceivedSpan], reader: Reader) -> Sha
     """Spans of one trace, each there once, as a share."""
     facts = [Fact(received.span, received.attribute_count) for received in spans]
     by_id = {received.span.span_id: received for received in spans}
-    grouped = group([fact.span for fact in facts], lambda span_id: reader.preview(by_id[span_id]))
+    grouped = group([fact.span for fact in facts], lambda span_id, side: reader.preview(by_id[span_id])[side])
     # By identity, which is cheap to tell: two that are equal are numbered alike when they are stored.
     origins = {id(received.origin): received.origin for received in spans}
     places = {id_: place for place, id_ in enumerate(origins)}

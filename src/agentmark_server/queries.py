@@ -77,6 +77,10 @@ class SessionQuery(msgspec.Struct, frozen=True):
     between: tuple[Between, ...] = ()
     statuses: tuple[SessionStatus, ...] = ()
     filter: Filter | None = None
+    search: tuple[str, ...] = ()
+    """Parts of the id or of the name, in any case."""
+    q: tuple[str, ...] = ()
+    """Texts of which all words are in the messages: words.py says what a word is."""
     activity: Activity = Activity(0, 0)
     """For whatever asks for the status."""
     order: Order = Order.END

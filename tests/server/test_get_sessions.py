@@ -120,7 +120,8 @@ def test_empty(tmp_path_factory: pytest.TempPathFactory) -> None:
     empty = start_server(tmp_path_factory.mktemp("empty") / "agentmark.db")
     body = empty.get("/v1/sessions")
     empty.stop()
-    assert body == {"data": [], "pagination": {"total": 0, "limit": 50, "offset": 0, "next_cursor": None}}
+    pagination = {"total": 0, "limit": 50, "offset": 0, "next_cursor": None, "index_lag_ms": None}
+    assert body == {"data": [], "pagination": pagination}
 
 
 def test_fields(shared_server: RunningServer) -> None:

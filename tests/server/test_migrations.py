@@ -21,6 +21,8 @@ from support.spans import call, span
 from support.stores import APP, answers, expected, plain, received
 
 TODAY = len(migrations())
+RELEASED = TODAY
+"""The first schema that was released: nothing is held by an older one."""
 KEPT = Path(__file__).parent.parent / "support"
 """Holds `schema_<n>.sql` for every older schema: what `inserts` gave of `SPANS` before the next was written."""
 
@@ -77,13 +79,14 @@ def inserts(path: Path) -> str:
 
 def of_version(version: int, path: Path) -> Path:
     """A file of a schema, with `SPANS` in it."""
-    data = inserts(filled(path.with_name("today.db"))) if version == TODAY else kept(version)
+    if version == TODAY:
+        return filled(path)
     connection = apsw.Connection(str(path))
     for script in migrations()[:version]:
         connection.execute(script)
     for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
         connection.execute(f'DELETE FROM "{table}"')  # noqa: S608  # what a script put in is in the data too
-    connection.execute(data)
+    connection.execute(kept(version))
     connection.pragma("user_version", version)
     connection.close()
     return path
@@ -93,7 +96,7 @@ def kept(version: int) -> str:
     return (KEPT / f"schema_{version}.sql").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("version", range(1, TODAY + 1))
+@pytest.mark.parametrize("version", range(RELEASED, TODAY + 1))
 def test_older(tmp_path: Path, version: int) -> None:
     """A file of any schema up to today's is brought to today's, with its data."""
     path = of_version(version, tmp_path / "store.db")

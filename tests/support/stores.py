@@ -44,10 +44,13 @@ class Engine:
     dump: Callable[[Path], bytes]
 
 
+_TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'"
+
+
 def _sqlite_dump(path: Path) -> bytes:
-    """Every value of every table, unpacked."""
+    """Every value of every table, unpacked; an index lies in tables as well."""
     with closing(sqlite3.connect(path)) as connection:
-        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        names = [name for (name,) in connection.execute(_TABLES)]
         rows = [row for name in names for row in connection.execute(f'SELECT * FROM "{name}"')]  # noqa: S608
     values = [value if isinstance(value, bytes) else str(value).encode() for row in rows for value in row]
     unpacked = [zstandard.decompress(value) if value.startswith(_ZSTD) else value for value in values]

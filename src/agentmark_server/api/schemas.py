@@ -172,11 +172,32 @@ class Pagination(BaseModel):
         return cls(total=page.total, limit=limit, offset=offset, next_cursor=page.next_cursor)
 
 
+class SessionPagination(Pagination):
+    """The same of a list of sessions."""
+
+    index_lag_ms: float | None = Field(
+        description="How long the oldest of the spans that `q` cannot find yet have waited; null: it finds all."
+    )
+
+    @classmethod
+    def lagging(cls, page: Page[Item], limit: int, offset: int, lag: int | None) -> Self:
+        """What a page says of itself, when the index of words is so many nanoseconds behind."""
+        lag_ms = None if lag is None else lag / NS_IN_MS
+        return cls(**Pagination.of(page, limit, offset).model_dump(), index_lag_ms=lag_ms)
+
+
 class ListReply(BaseModel, Generic[Item]):
     """A part of a list."""
 
     data: list[Item]
     pagination: Pagination
+
+
+class SessionsReply(BaseModel):
+    """A part of the list of sessions."""
+
+    data: list[SessionSchema]
+    pagination: SessionPagination
 
 
 class SessionReply(BaseModel):

@@ -58,6 +58,10 @@ class SessionParameters(SliceParameters):
     filter: Annotated[str, AfterValidator(_filter)] | None = Field(
         None, description="An expression, such as `total_cost > 0.01 and any(span.status = ERROR)`."
     )
+    search: list[str] = Field([], description="A part of the id or of the name, in any case.")
+    q: list[str] = Field(
+        [], description="Words that are all in the messages: whole words, in any order and case, accents aside."
+    )
     sort_by: Order = Field(Order.END, description="What to sort by: ties by id, those without a value last.")
     sort_order: Literal["asc", "desc"] = Field("desc", description="Upwards or downwards.")
     metadata: Annotated[dict[str, list[str]], Query(include_in_schema=False)] = Field(default_factory=dict)
@@ -100,6 +104,8 @@ class SessionParameters(SliceParameters):
             between=tuple(self._between()),
             statuses=tuple(dict.fromkeys(self.status)),
             filter=filters.parse(self.filter) if self.filter is not None else None,
+            search=tuple(self.search),
+            q=tuple(self.q),
             activity=activity,
             order=self.sort_by,
             ascending=self.sort_order == "asc",

@@ -8,10 +8,11 @@ from fastapi import APIRouter, Query
 from agentmark_server.api.errors import NOT_FOUND, RESPONSES, NotFoundError
 from agentmark_server.api.parameters import EncodedId, SliceParameters
 from agentmark_server.api.schemas import (
-    ListReply,
     Pagination,
+    SessionPagination,
     SessionReply,
     SessionSchema,
+    SessionsReply,
     SessionWithTraces,
     TraceSchema,
 )
@@ -27,12 +28,14 @@ def router(store: Store, settings: Settings) -> APIRouter:
     idle = settings.idle_seconds * 10**9
 
     @routes.get("", summary="List sessions", openapi_extra=NAMED_PARAMETERS)
-    def list_sessions(parameters: Annotated[SessionParameters, Query()]) -> ListReply[SessionSchema]:
+    def list_sessions(parameters: Annotated[SessionParameters, Query()]) -> SessionsReply:
         """Sessions that fit all parameters together. A repeated parameter means any of its values."""
+        lag = store.index_lag()
         now = time.time_ns()
         page = store.list_sessions(LOCAL_APP, parameters.query(Activity(now, idle)), parameters.slice)
         sessions = [SessionSchema.of(session, now=now, idle=idle) for session in page.items]
-        return ListReply(data=sessions, pagination=Pagination.of(page, parameters.limit, parameters.offset))
+        pagination = SessionPagination.lagging(page, parameters.limit, parameters.offset, lag)
+        return SessionsReply(data=sessions, pagination=pagination)
 
     @routes.get("/{session_id}", summary="Open a session", responses=NOT_FOUND)
     def get_session(session_id: EncodedId, parameters: Annotated[SliceParameters, Query()]) -> SessionReply:

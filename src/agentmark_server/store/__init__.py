@@ -3,7 +3,7 @@
 `Store` is the contract that every engine keeps, in prose and types; one suite of tests runs on all of them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -27,6 +27,10 @@ class SpanReader(Reader, Protocol):
 
     def normalise(self, origin: Origin, raw: bytes) -> Span:
         """The facts of a span that was received, by today's rules."""
+        ...
+
+    def texts(self, origin: Origin, raw: bytes) -> Iterable[str]:
+        """What is said in the messages of a span: its words are what the span is found by."""
         ...
 
 
@@ -82,6 +86,9 @@ class Store(Protocol):
     of the machine, and is in every answer that is asked for afterwards, from any thread or process. When it
     raises, nothing of it is; it raises StoreError where that may pass (a full disk, say). A reader sees the whole
     of a write or nothing of it, and is never blocked by one.
+
+    **Words come later.** What `append` took is found by `SessionQuery.q` once `index` has come to it, be it after
+    a crash. What was replaced, deleted or went to another session is never found where it was.
 
     **Cost.** Appending costs, amortised, what the batch is worth, not the size of the trace or of the session
     that it joins. Methods may be called from any thread; writers wait for each other.
@@ -141,6 +148,17 @@ class Store(Protocol):
 
     def count_spans(self, app: str) -> int:
         """How many spans are kept: each once, whatever it was sent as."""
+        ...
+
+    def index(self) -> bool:
+        """Bring the words of some of the spans into the index that `SessionQuery.q` asks; False when all are.
+
+        Meant to be called again and again by one thread, beside those that append and ask, to whom it gives way.
+        """
+        ...
+
+    def index_lag(self) -> int | None:
+        """For how long the oldest of the spans that are not in that index have waited (ns); None when all are."""
         ...
 
     def check(self) -> None:

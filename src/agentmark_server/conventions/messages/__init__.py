@@ -24,6 +24,7 @@ from agentmark_server.conventions.messages.shapes import (
     ToolResult,
 )
 from agentmark_server.conventions.messages.sources import SYSTEM, best, messages_in, structured
+from agentmark_server.conventions.messages.texts import texts_of
 from agentmark_server.conventions.messages.tools import tool_span
 from agentmark_server.model import Value
 
@@ -39,6 +40,7 @@ __all__ = [
     "ToolCall",
     "ToolResult",
     "messages",
+    "texts_of",
 ]
 
 _BODY: Final = "gen_ai.event.content"

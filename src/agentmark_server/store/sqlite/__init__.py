@@ -20,9 +20,10 @@ from agentmark_server.store import (
     SessionSelector,
     SpanReader,
 )
-from agentmark_server.store.sqlite import listing, questions
+from agentmark_server.store.sqlite import indexing, listing, questions
 from agentmark_server.store.sqlite.database import Database
 from agentmark_server.store.sqlite.forgotten import Forgotten
+from agentmark_server.store.sqlite.indexing import Index
 from agentmark_server.store.sqlite.interned import Interned
 from agentmark_server.store.sqlite.statements import SQL, one, rows
 from agentmark_server.store.sqlite.writing import Write
@@ -37,6 +38,7 @@ class SqliteStore:
     def __init__(self, path: Path, reader: SpanReader) -> None:
         self._database = Database(path)
         self._reader = reader
+        self._index = Index(self._database, reader)
         with self._database.writing() as connection:
             self._interned = Interned(connection)
             self._forgotten = Forgotten(connection)
@@ -96,6 +98,7 @@ class SqliteStore:
             self._interned.clear()
             total = one(connection, "count_all_spans")
             one(connection, "note_sessions")
+            indexing.index_anew(connection)
             connection.execute(SQL["clear_derived"])
             done = 0
             for app, traces in _traces_by_app(connection):
@@ -108,6 +111,8 @@ class SqliteStore:
             one(connection, "tick")
             one(connection, "end_noted_sessions")
             one(connection, "forget_noted_sessions")
+        while self.index():
+            pass
         return done
 
     def changes(self, app: str, after: str | None = None, limit: int = 1000) -> Changes:
@@ -145,6 +150,15 @@ class SqliteStore:
         with self._read(app) as connection:
             count: int = one(connection, "count_spans", app)
             return count
+
+    def index(self) -> bool:
+        """See `Store.index`."""
+        return self._index.step()
+
+    def index_lag(self) -> int | None:
+        """See `Store.index_lag`."""
+        with self._database.reading() as connection:
+            return indexing.lag(connection)
 
     def check(self) -> None:
         """See `Store.check`."""

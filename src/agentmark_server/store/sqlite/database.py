@@ -58,6 +58,9 @@ class Database:
         # One by one, for execution pauses at the row that a pragma gives; syncing first, to hold in the switch.
         connection.pragma("synchronous", "FULL")
         connection.pragma("journal_mode", "WAL")
+        # What is deleted is overwritten.
+        connection.pragma("secure_delete", True)
+        connection.create_scalar_function("searchable", _searchable, 2, deterministic=True)
         return connection
 
     @contextmanager
@@ -79,6 +82,11 @@ class Database:
                     msg = f"the database {self._path} cannot be written: {error}"
                     raise StoreError(msg) from error
                 raise
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody writes, or reads."""
+        return self._write_lock.locked() or self._readers.qsize() < READERS
 
     @contextmanager
     def reading(self) -> Iterator[apsw.Connection]:
@@ -135,6 +143,24 @@ def _value_in(*texts: object) -> str | None:
         return _objects.decode(encoded).get(key) if isinstance(encoded, str) and isinstance(key, str) else None
     except msgspec.DecodeError:
         return None
+
+
+_SEARCHABLE: Final = 1000
+"""Characters of a name that are searched."""
+_BETWEEN: Final = "\x1f"
+_NOT_SEARCHED: Final = str.maketrans({"\0": "\ufffd", _BETWEEN: "\ufffd"})
+
+
+def searchable(text: str) -> str:
+    """Text as `search` compares it: in any case.
+
+    NUL, at which SQLite's index ends texts, and what stands between texts count as U+FFFD.
+    """
+    return text.casefold().translate(_NOT_SEARCHED)
+
+
+def _searchable(*texts: object) -> str:
+    return _BETWEEN.join(searchable(text[:_SEARCHABLE]) for text in texts if isinstance(text, str))
 
 
 def _own(path: Path) -> apsw.Connection:

@@ -232,6 +232,8 @@ class _Spans(_Subject):
         if field.key is not None:
             test = _tested(Sql("value_in(text, ?)", (field.key,)), operator, value)
             return self._by_term(field, Sql(f"{_METADATA} AND {test.text}", test.bindings))
+        if field.name in _TERMS and operator is Operator.EQUAL:
+            return Sql(f"{_TERMS[field.name]} = (SELECT id FROM term WHERE text = ?)", (value,))  # noqa: S608
         if field.name in _TERMS:
             return self._by_term(field, _tested(Sql("text"), operator, value))
         return _tested(Sql(_SPAN[field.name]), operator, value)

@@ -4,7 +4,8 @@ A few orders have an index. A page of one is walked along it, with every conditi
 condition alone leaves so few sessions that sorting them is cheaper, they are fetched by it and sorted.
 """
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
 import apsw
@@ -13,7 +14,7 @@ import msgspec
 from agentmark_server.filters import And, AnySpan, Comparison, Filter, Operator
 from agentmark_server.model import Page, Session, SessionStatus, Slice
 from agentmark_server.queries import Activity, Between, Labelled, Order, SessionQuery
-from agentmark_server.store.sqlite import filtering
+from agentmark_server.store.sqlite import filtering, search
 from agentmark_server.store.sqlite.filtering import NUMBERS
 from agentmark_server.store.sqlite.questions import Integer, cursor_of, opened, session_of
 from agentmark_server.store.sqlite.statements import Row, one
@@ -60,6 +61,8 @@ class _Condition(msgspec.Struct, frozen=True):
     """The index by which they are; without one by their numbers."""
     count: str | None = None
     """A statement of the numbers of the sessions that it leaves."""
+    exact: bool = False
+    """Whether that names each of the app's sessions once, and no other."""
 
 
 class _Plan(msgspec.Struct, frozen=True):
@@ -79,12 +82,22 @@ def list_sessions(connection: apsw.Connection, app: int | None, query: SessionQu
     counts = [_count(connection, condition) for condition in conditions]
     fetching = _fetching(app, conditions, counts)
     walking = _walking(app, conditions, _INDEXES.get(query.order))
-    total = everything if not conditions else _rows_of(connection, "count(*)", fetching or walking).get
+    total = _total(connection, conditions, fetching or walking) if conditions else everything
     cheaper = _cheaper(everything, counts, part, indexed=query.order in _INDEXES)
     found = _page(connection, fetching if fetching and cheaper else walking, query, part)
     shown = [session_of(one(connection, "session_of_number", number)) for number, *_ in found[: part.limit]]
     more = len(found) > part.limit
     return Page(shown, total, cursor_of(*found[part.limit - 1][1:]) if more else None)
+
+
+def _total(connection: apsw.Connection, conditions: Sequence[_Condition], plan: _Plan) -> int:
+    total: int
+    if len(conditions) == 1 and conditions[0].exact:
+        [only] = conditions
+        total = connection.execute(f"SELECT count(*) FROM ({only.count})", only.bindings).get  # noqa: S608  # ours
+    else:
+        total = _rows_of(connection, "count(*)", plan).get
+    return total
 
 
 def _conditions(connection: apsw.Connection, app: int, query: SessionQuery) -> Iterator[_Condition]:
@@ -101,6 +114,12 @@ def _conditions(connection: apsw.Connection, app: int, query: SessionQuery) -> I
         yield _has_status(query.statuses, query.activity)
     if query.filter is not None:
         yield from _fits(connection, app, query.filter, query.activity)
+    if query.search:
+        sessions = search.named(connection, app, query.search)
+        yield _named(app, query.search) if sessions is None else _numbered(sessions)
+    if query.q:
+        sessions = search.saying(connection, app, query.q)
+        yield from [] if sessions is None else [_numbered(sessions)]
 
 
 def _has_label(app: int, labelled: Labelled) -> _Condition:
@@ -164,6 +183,21 @@ def _found(connection: apsw.Connection, sessions: filtering.Sql) -> str:
     connection.execute(f"INSERT OR IGNORE INTO {table} {sessions.text}", sessions.bindings)
     connection.execute("PRAGMA query_only = ON")
     return table
+
+
+def _numbered(sessions: Collection[int]) -> _Condition:
+    """Sessions by number."""
+    numbers = "SELECT value FROM json_each(?)"
+    text = f"id IN ({numbers})"
+    return _Condition(text, [json.dumps(list(sessions))], fetch=text, count=numbers, exact=True)
+
+
+def _named(app: int, terms: Sequence[str]) -> _Condition:
+    """Sessions by a part of their id or name: many, so each is compared."""
+    compared, bindings = search.compared(app, terms)
+    found = f"SELECT id FROM session_text WHERE {compared}"  # noqa: S608  # marks alone
+    text = f"EXISTS (SELECT 1 FROM session_text AS said WHERE said.id = session.id AND {compared})"  # noqa: S608
+    return _Condition(text, bindings, fetch=f"id IN ({found})", count=found, exact=True)
 
 
 def _count(connection: apsw.Connection, condition: _Condition) -> int | None:

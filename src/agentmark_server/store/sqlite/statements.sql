@@ -269,3 +269,102 @@ SELECT session_id, labels, active,
   input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, priced_calls, unpriced_calls,
   unmetered_calls, unaccounted_tokens
 FROM session JOIN session_detail ON session_detail.session = session.id WHERE id = ?;
+
+-- name: waiting_chunks
+-- Those to be indexed next.
+SELECT place, chunk FROM unindexed ORDER BY place LIMIT ?;
+
+-- name: last_waiting
+SELECT max(place) FROM unindexed;
+
+-- name: waiting_since
+-- When the oldest of the chunks that are not indexed came (ms since 1970).
+SELECT at FROM unindexed ORDER BY place LIMIT 1;
+
+-- name: queued_after
+SELECT chunk FROM unindexed WHERE place > ?;
+
+-- name: unqueue
+DELETE FROM unindexed WHERE place = ?;
+
+-- name: queue_trace
+INSERT INTO unindexed (chunk, at)
+SELECT id, CAST(unixepoch('subsec') * 1000 AS INTEGER) FROM chunk WHERE id >= ? AND id < ?;
+
+-- name: queue_chunk
+INSERT INTO unindexed (chunk, at) VALUES (?, CAST(unixepoch('subsec') * 1000 AS INTEGER));
+
+-- name: queue_everything
+DELETE FROM unindexed;
+INSERT INTO unindexed (chunk, at) SELECT id, CAST(unixepoch('subsec') * 1000 AS INTEGER) FROM chunk ORDER BY id;
+
+-- name: chunk_head_of_span
+SELECT id FROM chunk WHERE id <= ? ORDER BY id DESC LIMIT 1;
+
+-- name: chunk_head
+SELECT id FROM chunk WHERE id = ?;
+
+-- name: count_parts
+SELECT count(*) FROM part WHERE id >= ? AND id < ?;
+
+-- name: documents_between
+SELECT id, words FROM document WHERE id >= ? AND id < ? ORDER BY id;
+
+-- name: add_document
+INSERT INTO document (id, words) VALUES (?, ?);
+
+-- name: add_words
+INSERT INTO message_words (rowid, words) VALUES (?, ?);
+
+-- name: delete_words
+INSERT INTO message_words (message_words, rowid, words) VALUES ('delete', ?, ?);
+
+-- name: delete_documents
+DELETE FROM document WHERE id >= ? AND id < ?;
+
+-- name: delete_stale_documents
+DELETE FROM stale_document WHERE id >= ? AND id < ?;
+
+-- name: mark_outdated
+INSERT OR IGNORE INTO stale_document (id) SELECT id FROM document WHERE id >= ? AND id < ?;
+
+-- name: clear_index
+-- What `rebuild` indexes anew, the sessions with it. Without triggers, which would do it one by one.
+DELETE FROM session; DELETE FROM session_text;
+INSERT INTO session_grams (session_grams) VALUES ('delete-all');
+INSERT INTO message_words (message_words) VALUES ('delete-all');
+DELETE FROM document; DELETE FROM stale_document;
+
+-- name: sessions_with_parts
+-- Those that have the three-character parts of a term, and the whole of it.
+SELECT id FROM session_grams CROSS JOIN session_text ON session_text.id = session_grams.rowid
+WHERE session_grams MATCH ? AND session_text.app = ? AND instr(session_text.text, ?) > 0 LIMIT ?;
+
+-- name: sessions_compared
+-- Those that have a term, without a look into the index.
+SELECT id FROM session_text WHERE app = ? AND instr(text, ?) > 0 LIMIT ?;
+
+-- name: count_sessions_with_part
+-- Counted so far.
+SELECT count(*) FROM (SELECT 1 FROM session_grams WHERE session_grams MATCH ? LIMIT ?);
+
+-- name: sessions_of_app
+-- Of sessions, a JSON list of numbers, those of an app.
+SELECT id FROM session WHERE id IN (SELECT value FROM json_each(?)) AND app = ?;
+
+-- name: documents_with
+-- Those that have a word.
+SELECT rowid FROM message_words WHERE message_words MATCH ? AND rowid NOT IN (SELECT id FROM stale_document);
+
+-- name: owners_of_traces
+-- Of traces, a JSON list of numbers, the sessions that own a span.
+SELECT part.id >> 32, part.session FROM json_each(?) AS trace
+CROSS JOIN part ON part.id >= trace.value << 32 AND part.id < (trace.value + 1) << 32;
+
+-- name: traces_of_sessions
+-- Of sessions, a JSON list of numbers, the traces in which they own a span.
+SELECT part.id >> 32, part.session FROM json_each(?) AS asked CROSS JOIN part ON part.session = asked.value;
+
+-- name: owners_of_spans
+-- The spans of a trace, by number, and the session that owns each.
+SELECT number, session FROM span WHERE trace = ?;

@@ -5,19 +5,20 @@ A trace is derived from all of its spans: at once, or a large one before it is n
 new part, unless one lost something; only then the session is joined anew from all of its parts.
 """
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Any, Final
 
 import apsw
 import msgspec
 
 from agentmark_server import intervals, packing
-from agentmark_server.grouping import Grouped, Part, group
+from agentmark_server.grouping import Grouped, Part, Side, group
 from agentmark_server.intervals import Interval, Intervals
-from agentmark_server.model import Labels, Preview, ReceivedSpan, Role, Totals
+from agentmark_server.model import Labels, ReceivedSpan, Role, Totals
 from agentmark_server.packing import Fact, Share
 from agentmark_server.queries import LabelKind
 from agentmark_server.store import SpanReader
+from agentmark_server.store.sqlite import indexing
 from agentmark_server.store.sqlite.chunks import NUMBER_BITS, Chunks, Stored, ids_of
 from agentmark_server.store.sqlite.forgotten import Forgotten
 from agentmark_server.store.sqlite.interned import Interned
@@ -260,13 +261,15 @@ class Write:
         trace.next += len(share.span_ids)
         trace.spans += len(share.span_ids) - len(replaced)
         trace.fresh += len(share.span_ids)
+        if replaced:
+            indexing.outdate_spans(self._connection, trace.number, [one.number for one in replaced.values()])
         for span_id in replaced:
             self._interned.release_terms(list(self._one("terms_of_span", trace.number, span_id)))
         self._do("put_chunk", *self._chunks.row(trace.number, first, share))
         if trace.spans <= LARGE_TRACE:
             facts = packing.unpacked_facts(share.trace_id, share.facts)
             stored |= {one.span.span_id: Stored(one, first + place) for place, one in enumerate(facts)}
-            grouped = self._group(trace.number, share.trace_id, stored)
+            grouped = self._group(trace.number, share.trace_id, stored, share)
             self._do_all("put_span", self._span_rows(trace.number, first, share.rows, grouped))
             self._regrouped(trace.number, share.trace_id, stored, grouped)
             trace.fresh = 0
@@ -298,11 +301,29 @@ class Write:
         self._regrouped(trace, trace_id, stored, self._group(trace, trace_id, stored))
         return len(stored)
 
-    def _group(self, trace: int, trace_id: bytes, stored: dict[bytes, Stored]) -> Grouped:
-        def say(span_id: bytes) -> Preview:
-            return self._reader.preview(self._chunks.received(trace, trace_id, stored[span_id].number))
+    def _group(
+        self, trace: int, trace_id: bytes, stored: dict[bytes, Stored], share: Share | None = None
+    ) -> Grouped:
+        """Group a trace. What its spans told before, or do in the share that is new, need not be read again.
+
+        With log records among them it is: a text may be a record's, which another version of it replaces.
+        """
+        told = self._told(trace, share) if share and not _has_events(stored) else {}
+
+        def say(span_id: bytes, side: Side) -> str | None:
+            if (span_id, side) not in told:
+                preview = self._reader.preview(self._chunks.received(trace, trace_id, stored[span_id].number))
+                told.update({(span_id, each): preview[each] for each in Side})
+            return told[span_id, side]
 
         return group([one.fact.span for one in stored.values()], say)
+
+    def _told(self, trace: int, share: Share) -> dict[tuple[bytes, Side], str | None]:
+        """What spans tell of input and output: stored ones that are not replaced, and new ones."""
+        parts = [decode_part(content) for *_, content in rows(self._connection, "parts_of_trace", *ids_of(trace))]
+        new = set(share.span_ids)
+        old = {key: said for part in parts for key, said in _texts(part) if key[0] not in new}
+        return old | {key: said for _, part in share.parts for key, said in _texts(part)}
 
     def _span_rows(self, trace: int, first: int, made: packing.Rows, grouped: Grouped | None = None) -> list[Row]:
         """Rows of spans numbered from `first`, as `put_span` takes them; with `grouped`, as that says."""
@@ -322,13 +343,15 @@ class Write:
     def _regrouped(self, trace: int, trace_id: bytes, stored: dict[bytes, Stored], grouped: Grouped) -> None:
         """Bring the rows of a trace to what grouping says, and note what that means for its sessions."""
         self._do("unmark_stale", trace)
-        if any(one.fact.span.role is Role.EVENT for one in stored.values()):
+        if _has_events(stored):
             self._rewrite_rows(trace, stored, grouped)
         else:
             self._correct_rows(trace, grouped)
         known = rows(self._connection, "parts_of_trace", *ids_of(trace))
         old = {session: (id_ & _NUMBER, content) for id_, session, content in known}
         new = {self._session(owner): part for owner, part in grouped.parts.items()}
+        if len(new) > 1 >= len(old):
+            indexing.outdate_trace(self._connection, trace)
         for session in old.keys() - new.keys():
             self._do("delete_part", ids_of(trace)[0] + old[session][0])
         free = max([place for place, _ in old.values()], default=-1) + 1
@@ -475,6 +498,7 @@ class Write:
             self._do("delete_part", part)
         self._release_rows(trace.number)
         self._chunks.delete(trace.number)
+        indexing.take_out_trace(self._connection, trace.number)
         self._do("unmark_stale", trace.number)
         self._do("delete_trace", trace.number)
         return trace.spans
@@ -507,6 +531,7 @@ class Write:
         _, first, *_ = self._one("find_trace", self._app, trace_id)
         self._release_rows(trace)
         self._chunks.delete(trace)
+        indexing.take_out_trace(self._connection, trace)
         for some in packing.batches(list(received.values())):
             share = packing.share(trace_id, some, self._reader)
             self._do("put_chunk", *self._chunks.row(trace, first, share))
@@ -528,6 +553,18 @@ def _span_row(
     if counted is None:
         return (trace, number, session, *said, *row[_ID:])
     return (trace, number, session, *said, *row[_ID:_COUNTED], counted, *row[_COUNTED + 1 :])
+
+
+def _has_events(stored: dict[bytes, Stored]) -> bool:
+    return any(one.fact.span.role is Role.EVENT for one in stored.values())
+
+
+def _texts(part: Part) -> Iterator[tuple[tuple[bytes, Side], str | None]]:
+    """What a part says of input and output, and which span told it."""
+    for side, said in ((Side.INPUT, part.labels.input), (Side.OUTPUT, part.labels.output)):
+        if said:
+            *_, span_id, text = said
+            yield (span_id, side), text
 
 
 def _keeps(old: Part, new: Part) -> bool:
