@@ -137,6 +137,21 @@ def test_any_question(engine: Engine, random: Random, activity: Activity, data: 
 
 
 @some
+@given(random=RANDOM, data=st.data())
+def test_apps_are_apart(engine: Engine, random: Random, data: st.DataObject) -> None:
+    """No filter of one app finds, or counts, what another has; not by spans that say the same either."""
+    activity = Activity(START, 0)
+    with temporary(engine) as store:
+        everything = fill(store, random, activity)
+        for _ in range(2):
+            for batch in deliveries(random, traffic(random, traces=3, spans=3)):
+                store.append("another app", decoded(*body(random, batch)))
+        spans = [span for one in everything for span in one.spans]
+        query = SessionQuery(filter=data.draw(filters((), spans, session_fields=["id"])), activity=activity)
+        assert all_of(store, query) == found(everything, query)
+
+
+@some
 @given(random=RANDOM)
 def test_every_order(engine: Engine, random: Random) -> None:
     """By every column, both ways: ties by id, sessions without a value last."""
