@@ -129,16 +129,11 @@ def _active(members: Sequence[Member]) -> Decimal | None:
 def _busy(members: Sequence[Member], trace_id: bytes) -> list[tuple[int, int]]:
     """When the spans of a trace that do the work ran; where none does, from its start to its end."""
     mine = [member for member in members if member.trace.id == trace_id]
-    worked = [
-        (start, end)
-        for m in mine
-        if _kind(m) in _WORK or _role(m) == "call"
-        if None not in (start := _start(m), end := _end(m))
-    ]
-    starts, ends = (
-        [t for m in mine if (t := _start(m)) is not None],
-        [t for m in mine if (t := _end(m)) is not None],
-    )
+    workers = [member for member in mine if _kind(member) in _WORK or _role(member) == "call"]
+    times = [(_start(member), _end(member)) for member in workers]
+    worked = [(start, end) for start, end in times if start is not None and end is not None]
+    starts = [time for member in mine if (time := _start(member)) is not None]
+    ends = [time for member in mine if (time := _end(member)) is not None]
     if not worked and starts and ends:
         return [(min(starts), max(min(starts), *ends))]
     return worked
@@ -175,8 +170,8 @@ def _model(member: Member) -> str | None:
 
 def _span(member: Member) -> dict[str, Any]:
     span = member.span
-    start, end = _start(member), span.end_time_unix_nano
-    end = end if YEAR_2000 <= end < YEAR_2100 else None
+    start, told = _start(member), span.end_time_unix_nano
+    end = told if YEAR_2000 <= told < YEAR_2100 else None
     given, made = tokens(span, "input_tokens"), tokens(span, "output_tokens")
     cost = Decimal(text(span, "gen_ai.usage.cost") or 0)
     keys = [pair.key.removeprefix(METADATA) for pair in span.attributes if pair.key.startswith(METADATA)]
