@@ -31,9 +31,9 @@ _ACTIVITIES = st.builds(
 )
 
 many = settings(
-    deadline=None, max_examples=60, suppress_health_check=list(HealthCheck), report_multiple_bugs=False
+    deadline=None, max_examples=40, suppress_health_check=list(HealthCheck), report_multiple_bugs=False
 )
-some = settings(many, max_examples=20)
+some = settings(many, max_examples=15)
 
 pytestmark = pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
 
