@@ -12,6 +12,8 @@ from agentmark_cli.demo import demo
 from agentmark_cli.dev import dev
 from agentmark_cli.output import one_line
 from agentmark_cli.sessions import sessions
+from agentmark_cli.spans import spans
+from agentmark_cli.traces import traces
 
 app = typer.Typer(
     name="agentmark",
@@ -26,6 +28,8 @@ api = typer.Typer(help="Ask a running server; the local one, or with --remote th
 @app.callback(invoke_without_command=True)
 @api.callback(invoke_without_command=True)
 @sessions.callback(invoke_without_command=True)
+@traces.callback(invoke_without_command=True)
+@spans.callback(invoke_without_command=True)
 @database.callback(invoke_without_command=True)
 def show_help(context: typer.Context) -> None:
     """Show the commands of a group that is called without one."""
@@ -38,6 +42,8 @@ app.command()(demo)
 app.add_typer(api, name="api")
 app.add_typer(database, name="db")
 api.add_typer(sessions, name="sessions")
+api.add_typer(traces, name="traces")
+api.add_typer(spans, name="spans")
 
 
 def run(arguments: Sequence[str]) -> int:

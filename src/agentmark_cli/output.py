@@ -30,6 +30,7 @@ class Output(StrEnum):
 
     TABLE = "table"
     JSON = "json"
+    JSONL = "jsonl"
     CSV = "csv"
 
     @classmethod
@@ -44,16 +45,23 @@ def print_json(raw: bytes) -> None:
     sys.stdout.buffer.write(raw + b"\n")
 
 
+def print_lines(rows: Sequence[Row]) -> None:
+    """Write each row as JSON on a line of its own."""
+    for row in rows:
+        sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
 def print_csv(rows: Sequence[Row]) -> None:
-    """Write rows as CSV: a column for each field, values as the server sent them, lists and objects as JSON."""
+    """Write the rows under the names of their columns (RFC 4180); lists and objects are JSON, null is empty."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    lines = csv.writer(sys.stdout, lineterminator="\n")
-    lines.writerow(names)
-    lines.writerows([_plain(row.get(name)) for name in names] for row in rows)
+    writer = csv.writer(sys.stdout)
+    if names:
+        writer.writerow(names)
+    writer.writerows([[_csv_cell(row.get(name)) for name in names] for row in rows])
 
 
-def _plain(value: object) -> object:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+def _csv_cell(value: object) -> object:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict | bool) else value
 
 
 def console() -> "Console":

@@ -26,10 +26,6 @@ Status = Annotated[_Texts, typer.Option("--status", help="active, idle or ended.
 Metadata = Annotated[
     _Texts, typer.Option("--metadata", metavar="KEY=VALUE", help="A value of metadata, as in plan=pro.")
 ]
-Start = Annotated[
-    str | None, typer.Option("--start-date", help="Ended then or later: 2026-11-23 or 2026-11-23T09:30:00Z.")
-]
-End = Annotated[str | None, typer.Option("--end-date", help="Began then or earlier; a date is its whole day.")]
 Least = Annotated[
     _Texts, typer.Option("--min", metavar="COLUMN=NUMBER", help="The least value, as in total_cost=0.01.")
 ]
@@ -40,12 +36,6 @@ Expression = Annotated[
     str | None,
     typer.Option("--filter", help="An expression, as in 'total_cost > 0.01 and any(span.status = error)'."),
 ]
-SortBy = Annotated[
-    str | None,
-    typer.Option("--sort-by", help="A column, as in total_cost; the server's default is end."),
-]
-SortOrder = Annotated[str | None, typer.Option("--sort-order", help="asc or desc (the default).")]
-
 _PAIRS: Final = {"metadata": "metadata.", "min": "min_", "max": "max_"}
 """Options of `name=value`: each name is the rest of a parameter's."""
 _SORTING: Final = frozenset({"sort_by", "sort_order"})

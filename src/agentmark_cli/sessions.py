@@ -1,18 +1,30 @@
 """`agentmark api sessions`: lists sessions, and shows one with its traces."""
 
-import shlex
-from typing import Annotated, Any
-from urllib.parse import quote
+from typing import Annotated
 
 import typer
 
 from agentmark_cli import session_options as options
-from agentmark_cli.client import Answer, Parameter, ask, local_gateway, remote_gateway
+from agentmark_cli.asking import (
+    EndDate,
+    Format,
+    Limit,
+    Offset,
+    Page,
+    Remote,
+    SortBy,
+    SortOrder,
+    StartDate,
+    ask_server,
+    command,
+    print_for_programs,
+    row_of,
+    rows_of,
+    segment,
+)
 from agentmark_cli.errors import CommandError
 from agentmark_cli.output import (
-    UNKNOWN,
     Column,
-    Output,
     Row,
     console,
     count,
@@ -20,29 +32,12 @@ from agentmark_cli.output import (
     long_time,
     money,
     one_line,
-    print_csv,
-    print_json,
     short_time,
     table,
     text,
-    visible,
 )
 
 sessions = typer.Typer(help="Sessions: the traces of one conversation, job or workflow.")
-
-Limit = Annotated[int | None, typer.Option(help="How many to show at most (the server's default is 50).")]
-Offset = Annotated[int | None, typer.Option(help="How many to leave out at the beginning.")]
-Remote = Annotated[
-    bool,
-    typer.Option(
-        "--remote",
-        help="Ask AGENTMARK_BASE_URL (by default the cloud) with AGENTMARK_API_KEY and AGENTMARK_APP_ID.",
-    ),
-]
-Format = Annotated[
-    Output | None,
-    typer.Option("--output", help="By default a table on a terminal, and the server's own JSON in a pipe."),
-]
 
 
 @sessions.command("list")
@@ -55,8 +50,8 @@ def list_sessions(
     user_id: options.User = None,
     search: options.Search = None,
     q: options.Words = None,
-    start_date: options.Start = None,
-    end_date: options.End = None,
+    start_date: StartDate = None,
+    end_date: EndDate = None,
     model: options.Model = None,
     agent: options.Agent = None,
     service: options.Service = None,
@@ -68,8 +63,8 @@ def list_sessions(
     least: options.Least = None,
     most: options.Most = None,
     filter_: options.Expression = None,
-    sort_by: options.SortBy = None,
-    sort_order: options.SortOrder = None,
+    sort_by: SortBy = None,
+    sort_order: SortOrder = None,
     remote: Remote = False,
     output: Format = None,
 ) -> None:
@@ -105,23 +100,18 @@ def list_sessions(
         "sort_order": sort_order,
     }
     parameters = options.parameters(asked)
-    answer = _ask(remote, "/v1/sessions", limit=limit, offset=offset, cursor=cursor, **parameters)
-    chosen = Output.chosen(output)
-    if chosen is Output.JSON:
-        print_json(answer.raw)
+    answer = ask_server(remote, "/v1/sessions", limit=limit, offset=offset, cursor=cursor, **parameters)
+    if print_for_programs(answer, output):
         return
-    rows = _rows(answer.body.get("data"))
-    if chosen is Output.CSV:
-        print_csv(rows)
-        return
-    page = _Page(answer.body, len(rows), offset or 0)
+    rows = rows_of(answer.body.get("data"))
+    page = Page(answer.body, len(rows), offset or 0)
     if not rows:
         nothing = "No sessions yet: agentmark demo writes a few."
-        typer.echo(page.nothing(nothing, filtered=options.narrows(asked)))
+        typer.echo(page.nothing(nothing, filtered=options.narrows(asked), noun="session"))
         return
     out = console()
     out.print(table(SESSION_COLUMNS, rows, out.width))
-    again = _command("list", limit=limit, remote=remote, **asked)
+    again = command("sessions", "list", limit=limit, remote=remote, **asked)
     typer.echo(page.summary("sessions", again, by_cursor=offset is None))
 
 
@@ -143,19 +133,12 @@ def get_session(
     """  # noqa: D301 - Typer keeps the lines of a paragraph after a backspace
     if not session_id:
         raise CommandError("the session id is empty: agentmark api sessions list shows the ids")
-    answer = _ask(remote, f"/v1/sessions/{_segment(session_id)}", limit=limit, offset=offset)
-    chosen = Output.chosen(output)
-    if chosen is Output.JSON:
-        print_json(answer.raw)
+    answer = ask_server(remote, f"/v1/sessions/{segment(session_id)}", limit=limit, offset=offset)
+    if print_for_programs(answer, output, "traces"):
         return
-    session = answer.body.get("data")
-    if not isinstance(session, dict):
-        raise CommandError("the server answered without a session: is it another version than this command?")
-    rows = _rows(session.get("traces"))
-    if chosen is Output.CSV:
-        print_csv(rows)
-        return
-    page = _Page(answer.body, len(rows), offset or 0)
+    session = row_of(answer.body.get("data"))
+    rows = rows_of(session.get("traces"))
+    page = Page(answer.body, len(rows), offset or 0)
     _print_header(session)
     typer.echo()
     if not rows:
@@ -163,59 +146,8 @@ def get_session(
         return
     out = console()
     out.print(table(TRACE_COLUMNS, rows, out.width))
-    again = _command("get", session_id, limit=limit, remote=remote)
+    again = command("sessions", "get", session_id, limit=limit, remote=remote)
     typer.echo(page.summary("traces", again, by_cursor=False))
-
-
-def _ask(remote: bool, path: str, **parameters: Parameter) -> Answer:
-    return ask(remote_gateway() if remote else local_gateway(), path, **parameters)
-
-
-def _segment(session_id: str) -> str:
-    """Make an id one segment of a path. Dots alone would be taken for a step up, by clients and proxies."""
-    if session_id in {".", ".."}:
-        return session_id.replace(".", "%2E")
-    return quote(session_id, safe="", errors="surrogateescape")
-
-
-def _rows(data: object) -> list[Row]:
-    if not (isinstance(data, list) and all(isinstance(row, dict) for row in data)):
-        raise CommandError("the server answered without a list: is it another version than this command?")
-    return data
-
-
-class _Page:
-    """Where in all of the rows a page is, and how to get the next one."""
-
-    def __init__(self, body: dict[str, Any], shown: int, offset: int) -> None:
-        pagination = body.get("pagination") or {}
-        self.total: int | None = pagination.get("total")
-        self.cursor: str | None = pagination.get("next_cursor")
-        self.shown = shown
-        self.end = offset + shown
-
-    def summary(self, noun: str, again: list[str], *, by_cursor: bool) -> str:
-        """`10 of 132 sessions`, and the command for the next page when there is one."""
-        said = f"\n{self.shown} of {UNKNOWN if self.total is None else f'{self.total:,}'} {noun}"
-        if by_cursor:
-            following = ["--cursor", self.cursor] if self.cursor else []
-        else:
-            following = ["--offset", str(self.end)] if self.total is not None and self.end < self.total else []
-        return f"{said}; next page: {visible(shlex.join(again + following))}" if following else said
-
-    def nothing(self, otherwise: str, *, filtered: bool) -> str:
-        """Why there are no rows."""
-        if self.total:
-            return f"None of the {self.total:,} is on this page: they end before it."
-        return "No session matches." if filtered else otherwise
-
-
-def _command(*words: str, remote: bool, **given: Parameter) -> list[str]:
-    command = ["agentmark", "api", "sessions", *words, *(["--remote"] if remote else [])]
-    for option, values in given.items():
-        for value in [values] if isinstance(values, str | int) else values or ():
-            command += [f"--{option.replace('_', '-')}", str(value)]
-    return command
 
 
 def _print_header(session: Row) -> None:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from agentmark_server import dashboard, ingest
-from agentmark_server.api import errors, health, sessions
+from agentmark_server.api import errors, health, sessions, spans, traces
 from agentmark_server.decoders import Decoders
 from agentmark_server.decoding import SpanReader
 from agentmark_server.doors import LocalOnly, RawPath
@@ -52,6 +52,8 @@ def create_app(settings: Settings) -> FastAPI:
     errors.install(app)
     app.include_router(ingest.router(writer, decoders, settings))
     app.include_router(sessions.router(store, settings))
+    app.include_router(traces.router(store))
+    app.include_router(spans.router(store))
     app.include_router(health.router)
     if settings.ui:
         app.include_router(dashboard.router)

@@ -177,6 +177,15 @@ def _top_down(spans: Sequence[Span]) -> list[_Node]:
     return ordered
 
 
+def parents(spans: Iterable[Span]) -> dict[bytes, bytes | None]:
+    """Of every span the one above it in the trace's tree, by span ids; None for those at the top, the root first.
+
+    Every span stands behind the one above it, and those of one parent in order of time.
+    """
+    nodes = _top_down(sorted(spans, key=_order))
+    return {node.span.span_id: node.parent.span.span_id if node.parent else None for node in nodes}
+
+
 def _reached(tops: Iterable[_Node], children: dict[bytes, list[_Node]]) -> Iterable[_Node]:
     waiting = list(tops)
     for node in waiting:  # grows while it is walked: breadth first

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 _WRITTEN: Final = re.compile(
@@ -18,7 +19,12 @@ def rfc3339(time: int | None) -> str | None:
     if time is None:
         return None
     seconds, nanoseconds = divmod(time, NS_IN_S)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
+    return f"{_to_the_second(seconds)}.{nanoseconds:09d}Z"
+
+
+@lru_cache(maxsize=4096)  # the spans of a trace share seconds
+def _to_the_second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 class Stretch(NamedTuple):

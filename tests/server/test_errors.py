@@ -8,7 +8,7 @@ from conftest import RunningServer
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/v1/nothing", 404), ("DELETE", "/v1/sessions", 405), ("GET", "/v1/traces", 405), ("GET", "//", 404)],
+    [("GET", "/v1/nothing", 404), ("DELETE", "/v1/sessions", 405), ("GET", "/v1/logs", 405), ("GET", "//", 404)],
 )
 def test_unknown_routes(shared_server: RunningServer, method: str, path: str, status: int) -> None:
     """A route or method that is not there answers in the envelope of errors."""

@@ -320,3 +320,55 @@ def _ends(spans: Iterable[Span]) -> list[int]:
 def _duration(spans: Collection[Span]) -> int | None:
     starts, ends = _starts(spans), _ends(spans)
     return max(0, max(ends) - min(starts)) if starts and ends else None
+
+
+def whole_traces_of(sent: Iterable[Sent]) -> list[Answer]:
+    """Every trace over all of its spans, whoever owns them."""
+    return [_trace(trace, trace.members) for trace in _traces(sent)]
+
+
+def spans_of(sent: Iterable[Sent]) -> list[Answer]:
+    """Every span, with what its trace makes of it, in the order of its trace's tree."""
+    return [_span(trace, span_id, depth) for trace in _traces(sent) for span_id, depth in _tree(trace, None, 0)]
+
+
+def _tree(trace: _Trace, parent_id: bytes | None, depth: int) -> list[tuple[bytes, int]]:
+    """The spans below one, each with those below itself behind it; at the top the root comes first."""
+    below = [span_id for span_id, above in trace.parents.items() if above == parent_id]
+    if parent_id is None:
+        below.sort(key=trace._nearness)
+    else:
+        below.sort(key=lambda span_id: _order(trace.spans[span_id]))
+    return [line for span_id in below for line in [(span_id, depth), *_tree(trace, span_id, depth + 1)]]
+
+
+def _span(trace: _Trace, span_id: bytes, depth: int) -> Answer:
+    span = trace.spans[span_id]
+    start, end = span.start_time_unix_nano, span.end_time_unix_nano
+    tokens = [tokens_of(span, "input_tokens"), tokens_of(span, "output_tokens")]
+    stated = [number for number in tokens if number is not None]
+    return {
+        "trace_id": trace.id,
+        "id": span_id,
+        "depth": depth,
+        "name": span.name,
+        "status": {Status.STATUS_CODE_ERROR: "error", Status.STATUS_CODE_OK: "ok"}.get(span.status.code, "unset"),
+        "kind": _kind(span, stated),
+        "start": start if _is_time(start) else None,
+        "end": end if _is_time(end) else None,
+        "duration": max(0, end - start) if _is_time(start) and _is_time(end) else None,
+        "tokens": sum(stated) if stated else None,
+        "session_id": trace.owner(span_id),
+        "counted": trace.counts(span_id),
+        "user_id": attribute_text(span, "user.id"),
+        "model": _model(span),
+    }
+
+
+_KINDS = {"chat": "llm", "embeddings": "embedding", "invoke_agent": "agent", "execute_tool": "tool"}
+
+
+def _kind(span: Span, stated: Collection[int]) -> str:
+    """By the operation; else something with a model and tokens has to do with a model."""
+    guessed = "llm" if stated and _model(span) else "function"
+    return _KINDS.get(attribute_text(span, "gen_ai.operation.name") or "", guessed)

@@ -57,7 +57,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         faults = [_fault(one) for one in error.errors()]
-        message = "; ".join(f"{fault.place}: {fault.message}" for fault in faults)
+        message = "; ".join(": ".join(filter(None, (fault.place, fault.message))) for fault in faults)
         return reply(HTTPStatus.BAD_REQUEST, "invalid_parameter", message, faults)
 
     @app.exception_handler(BadCursorError)
@@ -91,4 +91,5 @@ def _fault(error: dict[str, Any]) -> Fault:
     if error["type"] == "extra_forbidden":
         return Fault(place=place, message="this route knows no such parameter")
     message = error["msg"].removeprefix("Value error, ")
-    return Fault(place=place, message=f"{message}, not {error['input']!r:.100}")
+    # What is wrong with several parameters together names them itself.
+    return Fault(place=place, message=f"{message}, not {error['input']!r:.100}" if place else message)

@@ -12,6 +12,7 @@ import msgspec
 from agentmark_server.model import Origin, Page, Session, Slice, Span, Trace
 from agentmark_server.packing import Reader, Share
 from agentmark_server.queries import SessionQuery
+from agentmark_server.spans import ListedSpan, SpanQuery, TraceQuery
 
 
 class StoreError(Exception):
@@ -144,6 +145,34 @@ class Store(Protocol):
 
         Raises BadCursorError.
         """
+        ...
+
+    def list_traces(self, app: str, query: TraceQuery, part: Slice) -> Page[Trace]:
+        """Whole traces that fit, also those that no session owns: each the sum and the join of its shares.
+
+        A trace of which only log records came is none. Raises BadCursorError, also for a cursor of another order.
+        """
+        ...
+
+    def get_trace(self, app: str, trace_id: bytes) -> Trace | None:
+        """One whole trace."""
+        ...
+
+    def list_trace_spans(
+        self, app: str, trace_id: bytes, part: Slice, *, contents: bool = False
+    ) -> Page[ListedSpan]:
+        """The spans of a trace as a tree: each before those below it, with its depth (`tree.in_tree_order`).
+
+        With `contents` each with what it holds. Of an unknown trace there are none. Raises BadCursorError.
+        """
+        ...
+
+    def list_spans(self, app: str, query: SpanQuery, part: Slice, *, contents: bool = False) -> Page[ListedSpan]:
+        """Spans of all traces that fit; log records are none of them. Raises BadCursorError as `list_traces`."""
+        ...
+
+    def get_span(self, app: str, trace_id: bytes, span_id: bytes) -> ListedSpan | None:
+        """One span, with what it holds."""
         ...
 
     def count_spans(self, app: str) -> int:

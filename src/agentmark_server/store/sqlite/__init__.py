@@ -11,6 +11,7 @@ import apsw
 from agentmark_server.model import Page, Session, Slice, Trace
 from agentmark_server.packing import Share
 from agentmark_server.queries import SessionQuery
+from agentmark_server.spans import ListedSpan, SpanQuery, TraceQuery
 from agentmark_server.store import (
     Appended,
     BadCursorError,
@@ -20,7 +21,7 @@ from agentmark_server.store import (
     SessionSelector,
     SpanReader,
 )
-from agentmark_server.store.sqlite import indexing, listing, questions
+from agentmark_server.store.sqlite import indexing, listing, questions, spans, traces
 from agentmark_server.store.sqlite.database import Database
 from agentmark_server.store.sqlite.forgotten import Forgotten
 from agentmark_server.store.sqlite.indexing import Index
@@ -144,6 +145,34 @@ class SqliteStore:
         """See `Store.list_session_traces`."""
         with self._read(app) as connection:
             return questions.list_session_traces(connection, _app(connection, app), session_id, part)
+
+    def list_traces(self, app: str, query: TraceQuery, part: Slice) -> Page[Trace]:
+        """See `Store.list_traces`."""
+        with self._read(app) as connection:
+            return traces.list_traces(connection, _app(connection, app), query, part)
+
+    def get_trace(self, app: str, trace_id: bytes) -> Trace | None:
+        """See `Store.get_trace`."""
+        with self._read(app) as connection:
+            return traces.get_trace(connection, _app(connection, app), trace_id)
+
+    def list_trace_spans(
+        self, app: str, trace_id: bytes, part: Slice, *, contents: bool = False
+    ) -> Page[ListedSpan]:
+        """See `Store.list_trace_spans`."""
+        with self._read(app) as connection:
+            number = _app(connection, app)
+            return spans.list_trace_spans(connection, number, trace_id, part, contents=contents)
+
+    def list_spans(self, app: str, query: SpanQuery, part: Slice, *, contents: bool = False) -> Page[ListedSpan]:
+        """See `Store.list_spans`."""
+        with self._read(app) as connection:
+            return spans.list_spans(connection, _app(connection, app), query, part, contents=contents)
+
+    def get_span(self, app: str, trace_id: bytes, span_id: bytes) -> ListedSpan | None:
+        """See `Store.get_span`."""
+        with self._read(app) as connection:
+            return spans.get_span(connection, _app(connection, app), trace_id, span_id)
 
     def count_spans(self, app: str) -> int:
         """See `Store.count_spans`."""

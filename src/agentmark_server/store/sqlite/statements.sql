@@ -24,7 +24,9 @@ SELECT coalesce((SELECT max(id) FROM trace), 0) + 1, coalesce((SELECT max(id) FR
 SELECT id, next, spans, fresh FROM trace WHERE app = ? AND trace_id = ?;
 
 -- name: add_trace
-INSERT INTO trace (id, app, trace_id, next, spans, fresh) VALUES (?, ?, ?, ?, ?, ?);
+INSERT INTO trace (
+  id, app, trace_id, next, spans, fresh, name, status, start, "end", duration, cost, tokens, span_count, error_count
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: count_trace
 UPDATE trace SET next = ?, spans = ?, fresh = ? WHERE id = ?;
@@ -368,3 +370,49 @@ SELECT part.id >> 32, part.session FROM json_each(?) AS asked CROSS JOIN part ON
 -- name: owners_of_spans
 -- The spans of a trace, by number, and the session that owns each.
 SELECT number, session FROM span WHERE trace = ?;
+
+-- name: sum_trace
+-- What a trace adds up to, over all of its parts.
+UPDATE trace SET name = ?, status = ?, start = ?, "end" = ?, duration = ?, cost = ?, tokens = ?, span_count = ?,
+  error_count = ?
+WHERE id = ?;
+
+-- name: find_listed_trace
+-- A trace that has a span; log records alone make none.
+SELECT id, trace_id FROM trace WHERE app = ? AND trace_id = ? AND span_count > 0;
+
+-- name: part_contents_of_trace
+SELECT content FROM part WHERE id >= ? AND id < ?;
+
+-- name: log_records_of_trace
+-- The log records that came as spans of a trace: their numbers in it.
+SELECT number FROM span WHERE trace = ? AND role = 3 ORDER BY start, span_id;
+
+-- name: facts_of_span
+-- The chunk that holds the span of a number, without what its spans hold.
+SELECT id, facts FROM chunk WHERE id <= ? ORDER BY id DESC LIMIT 1;
+
+-- name: contents_of_span
+-- The same with what its spans hold, as they came.
+SELECT id, contents FROM chunk WHERE id <= ? ORDER BY id DESC LIMIT 1;
+
+-- name: listed_span
+-- What grouping and log records say of a span; log records themselves are none.
+SELECT span_id, number, session_id, counted, said_model.text, said_user.text, span.input_tokens,
+  span.output_tokens, span.cached_tokens, span.cache_write_tokens, span.reasoning_tokens, span.cost
+FROM span LEFT JOIN session ON session.id = span.session
+  LEFT JOIN term AS said_model ON said_model.id = span.model
+  LEFT JOIN term AS said_user ON said_user.id = span.user
+WHERE trace = ?1 AND span_id = ?2 AND role <> 3;
+
+-- name: listed_spans
+-- The same of all spans of a trace.
+SELECT span_id, number, session_id, counted, said_model.text, said_user.text, span.input_tokens,
+  span.output_tokens, span.cached_tokens, span.cache_write_tokens, span.reasoning_tokens, span.cost
+FROM span LEFT JOIN session ON session.id = span.session
+  LEFT JOIN term AS said_model ON said_model.id = span.model
+  LEFT JOIN term AS said_user ON said_user.id = span.user
+WHERE trace = ? AND role <> 3;
+
+-- name: count_listed_spans
+SELECT coalesce(sum(span_count), 0) FROM trace WHERE app IS ?;

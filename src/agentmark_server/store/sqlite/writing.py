@@ -23,6 +23,7 @@ from agentmark_server.store.sqlite.chunks import NUMBER_BITS, Chunks, Stored, id
 from agentmark_server.store.sqlite.forgotten import Forgotten
 from agentmark_server.store.sqlite.interned import Interned
 from agentmark_server.store.sqlite.statements import SQL, Row, one, rows
+from agentmark_server.store.sqlite.whole import sums_of
 
 NO_SESSION: Final = 0
 LARGE_TRACE: Final = 500
@@ -154,7 +155,8 @@ class Write:
         """Derive a trace that was not there before this write; its rows are written with others'."""
         trace, size = self._interned.new_trace(), len(share.span_ids)
         self._new_traces.add(share.trace_id)
-        self._new_rows["add_trace"].append((trace, self._app, share.trace_id, size, size, 0))
+        sums = sums_of([part for _, part in share.parts])
+        self._new_rows["add_trace"].append((trace, self._app, share.trace_id, size, size, 0, *sums))
         self._new_rows["put_chunk"].append(self._chunks.row(trace, 0, share))
         self._new_rows["put_span"] += self._span_rows(trace, 0, share.rows)
         for place, (owner, part) in enumerate(share.parts):
@@ -343,6 +345,7 @@ class Write:
     def _regrouped(self, trace: int, trace_id: bytes, stored: dict[bytes, Stored], grouped: Grouped) -> None:
         """Bring the rows of a trace to what grouping says, and note what that means for its sessions."""
         self._do("unmark_stale", trace)
+        self._do("sum_trace", *sums_of(list(grouped.parts.values())), trace)
         if _has_events(stored):
             self._rewrite_rows(trace, stored, grouped)
         else:
