@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, assert_never
 
 from agentmark_server.filters import And, AnySpan, Comparison, Exists, Field, Filter, Not, Operator, Or, Value
-from agentmark_server.model import EARLIEST, LATEST, RUNNING_AT_MOST, Role
+from agentmark_server.model import RUNNING_AT_MOST, Role
 from agentmark_server.packing import KINDS, ROLES, STATUSES
 from agentmark_server.queries import Activity, LabelKind
 
@@ -60,19 +60,12 @@ _SESSION: Final = {
 }
 
 
-def _unbroken(time: str) -> str:
-    """A column of times, without those that a broken clock told."""
-    return f"CASE WHEN {time} >= {EARLIEST} AND {time} < {LATEST} THEN {time} END"
-
-
-_BEGAN: Final = _unbroken("span.start")
-_ENDED: Final = _unbroken('span."end"')
 _SPAN: Final = {
     "id": "lower(hex(span.span_id))",
     "parent_id": "nullif(lower(hex(span.parent)), '')",
-    "start": _BEGAN,
-    "end": _ENDED,
-    "duration_ms": f"max(0, {_ENDED} - {_BEGAN})",
+    "start": "span.began",
+    "end": "span.ended",
+    "duration_ms": "span.lasted",
     "input_tokens": "span.input_tokens",
     "output_tokens": "span.output_tokens",
     "cached_tokens": "span.cached_tokens",
