@@ -59,23 +59,32 @@ Parameter = str | int | Sequence[str] | None
 def ask(gateway: Gateway, path: str, **parameters: Parameter) -> Answer:
     """GET `path`, which is already percent-encoded."""
     given = {name: value for name, value in parameters.items() if value is not None}
-    reply = _send(gateway, path, given)
+    return _answer(gateway, _send(gateway, "GET", path, params=given))
+
+
+def send(gateway: Gateway, method: str, path: str, body: dict[str, Any] | None = None) -> Answer:
+    """Ask for a change of `path`, which is already percent-encoded, with a JSON body where there is one."""
+    return _answer(gateway, _send(gateway, method, path, json=body))
+
+
+def _answer(gateway: Gateway, reply: httpx2.Response) -> Answer:
     try:
         body = json.loads(reply.content)
     except ValueError:
         body = None
     if not isinstance(body, dict):
         raise CommandError(f"{gateway.url} answered {reply.status_code} with something other than a JSON object")
-    if reply.status_code != httpx2.codes.OK:
+    if not reply.is_success:
         raise CommandError(_message(gateway, reply.status_code, body))
     return Answer(reply.content, body)
 
 
-def _send(gateway: Gateway, path: str, parameters: Mapping[str, Any]) -> httpx2.Response:
+def _send(gateway: Gateway, method: str, path: str, **content: Any) -> httpx2.Response:
     try:
-        return httpx2.get(
+        return httpx2.request(
+            method,
             gateway.url + path,
-            params=parameters,
+            **content,
             headers=dict(gateway.headers),
             timeout=TIMEOUT_SECONDS,
             verify=gateway.url.startswith("https:"),  # reading the certificates takes time: only where they serve

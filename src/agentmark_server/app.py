@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from agentmark_server import dashboard, ingest
-from agentmark_server.api import errors, health, sessions, spans, traces
+from agentmark_server.api import errors, health, metrics, scores, sessions, spans, traces, users
 from agentmark_server.decoders import Decoders
 from agentmark_server.decoding import SpanReader
 from agentmark_server.doors import LocalOnly, RawPath
@@ -54,6 +54,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(sessions.router(store, settings))
     app.include_router(traces.router(store))
     app.include_router(spans.router(store))
+    app.include_router(users.router(store))
+    app.include_router(metrics.router(store))
+    app.include_router(scores.router(store))
     app.include_router(health.router)
     if settings.ui:
         app.include_router(dashboard.router)

@@ -12,6 +12,7 @@ import msgspec
 
 from agentmark_server.intervals import Intervals, union
 from agentmark_server.model import EARLIEST, LATEST, Kind, Labels, Role, Said, Span, SpanStatus, Totals
+from agentmark_server.moments import Moment, Tally, minute_of, moment_of
 
 _LEVELS_BETWEEN_COPIES: Final = 64
 _CALLS_BETWEEN_COPIES: Final = 16
@@ -30,6 +31,10 @@ class Part(msgspec.Struct, array_like=True, gc=False):
     labels: Labels
     busy: Intervals = ()
     """When calls, tools and retrievals were under way."""
+    tallies: list[tuple[Moment, Tally]] = []
+    """What it adds to the numbers of each moment."""
+    minutes: list[int] = []
+    """The minutes in which spans of it start."""
 
 
 class Grouped(msgspec.Struct):
@@ -105,7 +110,7 @@ def group(spans: Iterable[Span], say: Say = _silent) -> Grouped:
         own = in_time if len(by_owner) == 1 else [span for span in in_time if owners[span.span_id] == owner]
         labels = _labels(own, owner, _with_events(say, events) if events else say)
         totals = _totals(members, labels, failed=status == "error")
-        parts[owner] = Part(name, status, totals, labels, _busy(own, labels))
+        parts[owner] = Part(name, status, totals, labels, _busy(own, labels), *_in_time(members))
     return Grouped(owners, frozenset([node.span.span_id for node in nodes if node.counts]), joined, parts)
 
 
@@ -358,6 +363,25 @@ def _count(totals: Totals, node: _Node) -> None:
         totals.unpriced_calls += 1
     else:
         totals.unmetered_calls += 1
+
+
+def _in_time(members: Sequence[_Node]) -> tuple[list[tuple[Moment, Tally]], list[int]]:
+    """What happened in which moments, and in which minutes spans start; those of broken clocks are left out."""
+    tallies: dict[Moment, Tally] = {}
+    minutes: set[int] = set()
+    for node in members:
+        minute = minute_of(node.span.start)
+        if minute is None:
+            continue
+        minutes.add(minute)
+        failed = node.span.status == "error" and not node.error_below
+        if node.counts or failed:
+            moment = moment_of(node.span, minute)
+            tally = tallies[moment] = tallies.get(moment) or Tally()
+            tally.errors += failed
+            if node.counts:
+                tally.add_call(node.span, _cost(node))
+    return list(tallies.items()), sorted(minutes)
 
 
 def _cost(node: _Node) -> int | None:

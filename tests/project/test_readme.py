@@ -74,6 +74,7 @@ LINKED = [
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "docs/filters.md",
+    "docs/numbers.md",
     "docs/sessions.md",
 ]
 

@@ -39,3 +39,9 @@ class SliceParameters(BaseModel):
     def slice(self) -> Slice:
         """As the store takes it."""
         return Slice(self.limit, self.offset, self.cursor)
+
+
+class NoParameters(BaseModel):
+    """Of a route that takes none."""
+
+    model_config = ConfigDict(extra="forbid")

@@ -9,9 +9,10 @@ from typing import Protocol
 
 import msgspec
 
-from agentmark_server.model import Origin, Page, Session, Slice, Span, Trace
+from agentmark_server.model import Origin, Page, Score, Session, Slice, Span, Trace, User
+from agentmark_server.moments import Series
 from agentmark_server.packing import Reader, Share
-from agentmark_server.queries import SessionQuery
+from agentmark_server.queries import MetricsQuery, ScoreQuery, SessionQuery, UserQuery
 from agentmark_server.spans import ListedSpan, SpanQuery, TraceQuery
 
 
@@ -21,6 +22,15 @@ class StoreError(Exception):
 
 class BadCursorError(ValueError):
     """A cursor that no page of this list gave."""
+
+
+class TooManyBucketsError(ValueError):
+    """A time series that would have more points than anybody can look at."""
+
+    def __init__(self, count: int, most: int) -> None:
+        super().__init__(
+            f"the range has {count:,} of them, and {most:,} are the most: take longer ones, or a shorter range"
+        )
 
 
 class SpanReader(Reader, Protocol):
@@ -188,6 +198,45 @@ class Store(Protocol):
 
     def index_lag(self) -> int | None:
         """For how long the oldest of the spans that are not in that index have waited (ns); None when all are."""
+        ...
+
+    def list_users(self, app: str, query: UserQuery, part: Slice) -> Page[User]:
+        """Users that fit, in the order that is asked for; ties by id, those without what it sorts by last.
+
+        The sums are over the sessions that have the user: of several users each has the session. With a range
+        of time they are over those of them that overlap it. Raises BadCursorError.
+        """
+        ...
+
+    def get_user(self, app: str, user_id: str) -> User | None:
+        """One user, with the sums over all sessions."""
+        ...
+
+    def get_metrics(self, app: str, query: MetricsQuery) -> Series:
+        """Numbers over time, of what sessions own, by the start of spans and of traces.
+
+        Stretches are whole: one that the range touches counts with all that is in it. Spans of broken clocks
+        are left out. Raises TooManyBucketsError.
+        """
+        ...
+
+    def put_score(self, app: str, score: Score) -> None:
+        """Keep a score, of anything, there or not; one of the same id is replaced, but for its time.
+
+        It goes when its session, trace or span is forgotten; `rebuild` leaves it.
+        """
+        ...
+
+    def get_score(self, app: str, score_id: str) -> Score | None:
+        """One score."""
+        ...
+
+    def delete_score(self, app: str, score_id: str) -> bool:
+        """Delete a score; say whether it was there."""
+        ...
+
+    def list_scores(self, app: str, query: ScoreQuery, part: Slice) -> Page[Score]:
+        """Scores that fit, in order of their time; ties by id. Raises BadCursorError."""
         ...
 
     def check(self) -> None:

@@ -8,9 +8,10 @@ from typing import Final
 
 import apsw
 
-from agentmark_server.model import Page, Session, Slice, Trace
+from agentmark_server.model import Page, Score, Session, Slice, Trace, User
+from agentmark_server.moments import Series
 from agentmark_server.packing import Share
-from agentmark_server.queries import SessionQuery
+from agentmark_server.queries import MetricsQuery, ScoreQuery, SessionQuery, UserQuery
 from agentmark_server.spans import ListedSpan, SpanQuery, TraceQuery
 from agentmark_server.store import (
     Appended,
@@ -21,7 +22,17 @@ from agentmark_server.store import (
     SessionSelector,
     SpanReader,
 )
-from agentmark_server.store.sqlite import indexing, listing, questions, spans, traces
+from agentmark_server.store.sqlite import (
+    indexing,
+    listing,
+    metrics,
+    questions,
+    scores,
+    spans,
+    tallies,
+    traces,
+    users,
+)
 from agentmark_server.store.sqlite.database import Database
 from agentmark_server.store.sqlite.forgotten import Forgotten
 from agentmark_server.store.sqlite.indexing import Index
@@ -41,6 +52,7 @@ class SqliteStore:
         self._reader = reader
         self._index = Index(self._database, reader)
         with self._database.writing() as connection:
+            tallies.install(connection)
             self._interned = Interned(connection)
             self._forgotten = Forgotten(connection)
             self._stale = {name for (name,) in rows(connection, "apps_with_stale_traces")}
@@ -101,6 +113,7 @@ class SqliteStore:
             one(connection, "note_sessions")
             indexing.index_anew(connection)
             connection.execute(SQL["clear_derived"])
+            connection.execute(SQL["clear_numbers"])
             done = 0
             for app, traces in _traces_by_app(connection):
                 write = self._writer(connection, app)
@@ -188,6 +201,41 @@ class SqliteStore:
         """See `Store.index_lag`."""
         with self._database.reading() as connection:
             return indexing.lag(connection)
+
+    def list_users(self, app: str, query: UserQuery, part: Slice) -> Page[User]:
+        """See `Store.list_users`."""
+        with self._read(app) as connection:
+            return users.list_users(connection, _app(connection, app), query, part)
+
+    def get_user(self, app: str, user_id: str) -> User | None:
+        """See `Store.get_user`."""
+        with self._read(app) as connection:
+            return users.get_user(connection, _app(connection, app), user_id)
+
+    def get_metrics(self, app: str, query: MetricsQuery) -> Series:
+        """See `Store.get_metrics`."""
+        with self._read(app) as connection:
+            return metrics.get_metrics(connection, _app(connection, app), query)
+
+    def put_score(self, app: str, score: Score) -> None:
+        """See `Store.put_score`."""
+        with self._database.writing(undone=self._undone) as connection:
+            scores.put_score(connection, _app(connection, app) or one(connection, "add_app", app), score)
+
+    def get_score(self, app: str, score_id: str) -> Score | None:
+        """See `Store.get_score`."""
+        with self._database.reading() as connection:
+            return scores.get_score(connection, _app(connection, app), score_id)
+
+    def delete_score(self, app: str, score_id: str) -> bool:
+        """See `Store.delete_score`."""
+        with self._database.writing(undone=self._undone) as connection:
+            return scores.delete_score(connection, _app(connection, app), score_id)
+
+    def list_scores(self, app: str, query: ScoreQuery, part: Slice) -> Page[Score]:
+        """See `Store.list_scores`."""
+        with self._database.reading() as connection:
+            return scores.list_scores(connection, _app(connection, app), query, part)
 
     def check(self) -> None:
         """See `Store.check`."""

@@ -51,7 +51,8 @@ def _trace(connection: apsw.Connection, trace: int, trace_id: bytes) -> Trace:
 
 
 def _fitting(app: int | None, query: TraceQuery) -> Where:
-    where = Where("app IS ? AND span_count > 0", app)
+    # A session has few traces: they are fetched by it (the plus keeps the app's index out), not met on a walk.
+    where = Where(f"{'+' if query.session_ids else ''}app IS ? AND span_count > 0", app)
     if query.session_ids:
         where.add(*in_sessions("trace.id", app, query.session_ids))
     if query.names:

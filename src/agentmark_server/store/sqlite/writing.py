@@ -23,6 +23,7 @@ from agentmark_server.store.sqlite.chunks import NUMBER_BITS, Chunks, Stored, id
 from agentmark_server.store.sqlite.forgotten import Forgotten
 from agentmark_server.store.sqlite.interned import Interned
 from agentmark_server.store.sqlite.statements import SQL, Row, one, rows
+from agentmark_server.store.sqlite.tallies import TimeSums, UserSums
 from agentmark_server.store.sqlite.whole import sums_of
 
 NO_SESSION: Final = 0
@@ -121,6 +122,8 @@ class Write:
             "put_session_detail": [],
         }
         self._grown = 0
+        self._time_sums = TimeSums()
+        self._user_sums = UserSums()
         self.left_stale = False
         """Whether `settle` has something to do."""
 
@@ -253,7 +256,7 @@ class Write:
             self.forget_trace(trace_id, max(deleted.values()))
             return
         for span_id, at in deleted.items():
-            self._forgotten.add_span(self._app, trace_id, span_id, at)
+            self._forget_span(trace_id, span_id, at)
         if trace and stored & deleted.keys():
             self._keep(trace.number, trace_id, stored - deleted.keys())
 
@@ -394,6 +397,9 @@ class Write:
         if session == NO_SESSION:
             return
         update = self._updates.setdefault(session, _Update())
+        for part, times in ((old, -1), (new, 1)):
+            if part:
+                self._time_sums.note(session, part, times)
         if old:
             update.added = (update.added or Totals()).minus(old.totals)
             update.lost |= new is None or not _keeps(old, new)
@@ -424,6 +430,8 @@ class Write:
         changed = frozenset(self._bring_up_to_date(session, update) for session, update in self._updates.items())
         for statement, new_rows in self._session_rows.items():
             self._do_all(statement, new_rows)
+        self._time_sums.write(self._connection, self._app)
+        self._user_sums.write(self._connection, self._app)
         self._interned.save_uses()
         self._do("grow_app", self._grown, self._app)
         return changed
@@ -436,6 +444,7 @@ class Write:
             self._delete_session(session, before)
             return before.id
         self._grown += before.totals.trace_count == 0
+        self._user_sums.note((before.totals, before.labels), (now.totals, now.labels))
         self._write_labels(session, before.labels, now.labels)
         self._session_rows["put_session"].append((session, self._app, *now.row(self._tick)))
         self._session_rows["put_session_detail"].append((session, *now.detail()))
@@ -443,6 +452,7 @@ class Write:
 
     def _delete_session(self, session: int, state: _State) -> None:
         self._write_labels(session, state.labels, Labels())
+        self._user_sums.note((state.totals, state.labels), (Totals(), Labels()))
         self._do("delete_session", session)
         self._do("delete_session_detail", session)
         self._do("end_session", self._app, state.id, self._tick)
@@ -492,6 +502,7 @@ class Write:
     def forget_trace(self, trace_id: bytes, at: int) -> int:
         """Delete a trace with all that is derived from it, and remember it as deleted at a time (ns)."""
         self._forgotten.add_trace(self._app, trace_id, at)
+        self._do("delete_scores_of_trace", self._app, trace_id.hex())
         found = self._one("find_trace", self._app, trace_id)
         if not found:
             return 0
@@ -509,6 +520,7 @@ class Write:
     def forget_session(self, session_id: str, at: int) -> int:
         """Delete the spans that a session owns, and remember it and the traces that it owned alone."""
         self._forgotten.add_session(self._app, session_id, at, self._tick)
+        self._do("delete_scores_of_session", self._app, session_id)
         session = self._one("find_session", self._app, session_id)
         if session is None:
             return 0
@@ -522,9 +534,13 @@ class Write:
         if not kept:
             return self.forget_trace(trace_id, at)
         for span_id in stored.keys() - kept:
-            self._forgotten.add_span(self._app, trace_id, span_id, at)
+            self._forget_span(trace_id, span_id, at)
         self._keep(trace, trace_id, kept)
         return len(stored) - len(kept)
+
+    def _forget_span(self, trace_id: bytes, span_id: bytes, at: int) -> None:
+        self._forgotten.add_span(self._app, trace_id, span_id, at)
+        self._do("delete_scores_of_span", self._app, trace_id.hex(), span_id.hex())
 
     def _keep(self, trace: int, trace_id: bytes, kept: Set[bytes]) -> None:
         """Delete all spans of a trace but some, which move to chunks of their own."""

@@ -11,7 +11,8 @@ ALTER TABLE trace ADD COLUMN tokens INTEGER;
 ALTER TABLE trace ADD COLUMN span_count INTEGER;
 ALTER TABLE trace ADD COLUMN error_count INTEGER;
 
-CREATE INDEX trace_by_start ON trace (app, start DESC, trace_id);
+-- In the order that is asked for most, and all that counting needs.
+CREATE INDEX trace_by_start ON trace (app, start DESC, trace_id, span_count) WHERE span_count > 0;
 
 -- A span's times where its clock is not broken: from 2000 to 2100, as in model.py. An end of 0 is none.
 ALTER TABLE span ADD COLUMN began INTEGER
