@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import typer
 
-from agentmark_cli.client import Answer, ask, local_gateway, remote_gateway
+from agentmark_cli.client import Answer, Parameter, ask, local_gateway, remote_gateway
 from agentmark_cli.errors import CommandError
 from agentmark_cli.output import UNKNOWN, Output, Row, print_csv, print_json, print_lines, visible
 
@@ -30,7 +30,7 @@ Format = Annotated[
 ]
 
 
-def ask_server(remote: bool, path: str, **parameters: str | int | None) -> Answer:
+def ask_server(remote: bool, path: str, **parameters: Parameter) -> Answer:
     """Ask the local server, or the remote one, as `client.ask` does."""
     return ask(remote_gateway() if remote else local_gateway(), path, **parameters)
 
@@ -107,10 +107,10 @@ class Page:
         return f"No {noun} matches." if filtered else otherwise
 
 
-def command(*words: str, remote: bool, **options: str | int | None) -> list[str]:
+def command(*words: str, remote: bool, **options: Parameter) -> list[str]:
     """Write down a command that asks a server, for somebody to run."""
     written = ["agentmark", "api", *words, *(["--remote"] if remote else [])]
-    for option, value in options.items():
-        if value is not None:
+    for option, values in options.items():
+        for value in [values] if isinstance(values, str | int) else values or ():
             written += [f"--{option.replace('_', '-')}", str(value)]
     return written

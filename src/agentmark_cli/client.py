@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,8 +52,12 @@ def base_url() -> str | None:
     return os.environ.get("AGENTMARK_BASE_URL", "").strip().rstrip("/") or None
 
 
-def ask(gateway: Gateway, path: str, **parameters: str | int | None) -> Answer:
-    """GET `path`, which is already percent-encoded; a parameter that is None is left out."""
+Parameter = str | int | Sequence[str] | None
+"""Of several texts each is a parameter of the same name; None is left out."""
+
+
+def ask(gateway: Gateway, path: str, **parameters: Parameter) -> Answer:
+    """GET `path`, which is already percent-encoded."""
     given = {name: value for name, value in parameters.items() if value is not None}
     return _answer(gateway, _send(gateway, "GET", path, params=given))
 

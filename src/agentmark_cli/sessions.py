@@ -4,12 +4,17 @@ from typing import Annotated
 
 import typer
 
+from agentmark_cli import session_options as options
 from agentmark_cli.asking import (
+    EndDate,
     Format,
     Limit,
     Offset,
     Page,
     Remote,
+    SortBy,
+    SortOrder,
+    StartDate,
     ask_server,
     command,
     print_for_programs,
@@ -38,38 +43,76 @@ sessions = typer.Typer(help="Sessions: the traces of one conversation, job or wo
 
 @sessions.command("list")
 def list_sessions(
+    *,
     limit: Limit = None,
     offset: Offset = None,
     cursor: Annotated[str | None, typer.Option(help="Go on where an earlier page ended.")] = None,
-    name: Annotated[str | None, typer.Option(help="Only sessions with this text in their name.")] = None,
-    user_id: Annotated[str | None, typer.Option(help="Only sessions of this user.")] = None,
+    name: options.Name = None,
+    user_id: options.User = None,
+    search: options.Search = None,
+    q: options.Words = None,
+    start_date: StartDate = None,
+    end_date: EndDate = None,
+    model: options.Model = None,
+    agent: options.Agent = None,
+    service: options.Service = None,
+    environment: options.Environment = None,
+    release: options.Release = None,
+    tag: options.Tag = None,
+    status: options.Status = None,
+    metadata: options.Metadata = None,
+    least: options.Least = None,
+    most: options.Most = None,
+    filter_: options.Expression = None,
+    sort_by: SortBy = None,
+    sort_order: SortOrder = None,
     remote: Remote = False,
     output: Format = None,
 ) -> None:
-    """List sessions, the latest first.
+    """List the sessions that fit all options together, the latest first. An option given again means either.
 
     \b
     Examples:
       agentmark api sessions list --limit 10
       agentmark api sessions list --user-id user-123 --name "billing"
+      agentmark api sessions list --min total_cost=0.01 --metadata plan=pro --sort-by total_cost
+      agentmark api sessions list --filter 'any(span.status = error and span.name = "check_policy")'
       agentmark api sessions list --output json | jq -r '.data[].id'
     """  # noqa: D301 - Typer keeps the lines of a paragraph after a backspace
-    filters = {"name": name, "user_id": user_id}
-    answer = ask_server(remote, "/v1/sessions", limit=limit, offset=offset, cursor=cursor, **filters)
+    asked: options.Asked = {
+        "name": name,
+        "user_id": user_id,
+        "search": search,
+        "q": q,
+        "start_date": start_date,
+        "end_date": end_date,
+        "model": model,
+        "agent": agent,
+        "service": service,
+        "environment": environment,
+        "release": release,
+        "tag": tag,
+        "status": status,
+        "metadata": metadata,
+        "min": least,
+        "max": most,
+        "filter": filter_,
+        "sort_by": sort_by,
+        "sort_order": sort_order,
+    }
+    parameters = options.parameters(asked)
+    answer = ask_server(remote, "/v1/sessions", limit=limit, offset=offset, cursor=cursor, **parameters)
     if print_for_programs(answer, output):
         return
     rows = rows_of(answer.body.get("data"))
     page = Page(answer.body, len(rows), offset or 0)
     if not rows:
-        typer.echo(
-            page.nothing(
-                "No sessions yet: agentmark demo writes a few.", filtered=any(filters.values()), noun="session"
-            )
-        )
+        nothing = "No sessions yet: agentmark demo writes a few."
+        typer.echo(page.nothing(nothing, filtered=options.narrows(asked), noun="session"))
         return
     out = console()
     out.print(table(SESSION_COLUMNS, rows, out.width))
-    again = command("sessions", "list", limit=limit, name=name, user_id=user_id, remote=remote)
+    again = command("sessions", "list", limit=limit, remote=remote, **asked)
     typer.echo(page.summary("sessions", again, by_cursor=offset is None))
 
 
@@ -136,7 +179,7 @@ SESSION_COLUMNS = [
     ),
     Column("user", lambda row: text(one_line(row.get("user_id") or "")), worth=4, least=10),
     Column("status", lambda row: text(row.get("status") or ""), worth=3),
-    Column("started", lambda row: text(short_time(row.get("start"))), worth=8),
+    Column("activity", lambda row: text(short_time(row.get("end") or row.get("start"))), worth=8),
     Column("duration", lambda row: text(duration(row.get("duration_ms"))), worth=2, right=True),
     Column("traces", lambda row: text(count(row.get("trace_count"))), worth=1, right=True),
     Column("tokens", lambda row: text(count(row.get("total_tokens"))), worth=5, right=True),

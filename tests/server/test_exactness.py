@@ -142,12 +142,12 @@ def over_http(answer: dict[str, Any]) -> dict[str, Any]:
         "end": rfc3339(answer["end"]),
         "latency_ms": pytest.approx(answer["duration"] / timed / 10**6) if timed else None,
         "total_tokens": answer["input_tokens"] + answer["output_tokens"],
-        "total_cost": None,
+        "total_cost": None if answer["total_cost"] is None else float(answer["total_cost"]),
     }
 
 
 def trace_over_http(answer: dict[str, Any]) -> dict[str, Any]:
-    of_sessions = {"trace_count", "failed_trace_count", "user_ids"}
+    of_sessions = {"trace_count", "failed_trace_count", "user_ids", "outcome"}
     shape = {key: value for key, value in over_http(answer).items() if key not in of_sessions}
     return shape | {"id": answer["id"].hex()}
 

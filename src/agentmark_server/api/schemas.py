@@ -66,7 +66,7 @@ def _summary(totals: Totals, labels: Labels) -> dict[str, object]:
         "start": rfc3339(labels.start),
         "end": rfc3339(labels.end),
         "duration_ms": max(0, (labels.end or 0) - (labels.start or 0)) / NS_IN_MS if known else None,
-        "latency_ms": totals.duration / timed / NS_IN_MS if timed else None,
+        "latency_ms": totals.duration // timed / NS_IN_MS if timed else None,
         "span_count": totals.span_count,
         "call_count": totals.call_count,
         "error_count": totals.error_count,

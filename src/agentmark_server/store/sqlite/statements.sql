@@ -110,7 +110,9 @@ SELECT number, "end", attribute_count FROM span WHERE trace = ? AND span_id = ?;
 SELECT span_id, number FROM span WHERE trace = ?;
 
 -- name: put_span
-INSERT OR REPLACE INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT OR REPLACE INTO span VALUES (
+  ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+);
 
 -- name: grouped_of_trace
 -- What grouping said of the spans of a trace.
@@ -120,10 +122,11 @@ SELECT span_id, session, counted FROM span WHERE trace = ?;
 UPDATE span SET session = ?, counted = ? WHERE trace = ? AND span_id = ?;
 
 -- name: terms_of_trace
-SELECT name, provider, model, agent, service, scope, user FROM span WHERE trace = ?;
+SELECT name, provider, model, agent, service, scope, user, prompt, status_message, metadata FROM span WHERE trace = ?;
 
 -- name: terms_of_span
-SELECT name, provider, model, agent, service, scope, user FROM span WHERE trace = ? AND span_id = ?;
+SELECT name, provider, model, agent, service, scope, user, prompt, status_message, metadata FROM span
+WHERE trace = ? AND span_id = ?;
 
 -- name: delete_spans
 DELETE FROM span WHERE trace = ?;
@@ -187,7 +190,7 @@ INSERT INTO session (
   unaccounted_tokens = excluded.unaccounted_tokens;
 
 -- name: put_session_detail
-INSERT OR REPLACE INTO session_detail (session, labels, busy) VALUES (?, ?, ?);
+INSERT OR REPLACE INTO session_detail (session, labels, busy, input, output) VALUES (?, ?, ?, ?, ?);
 
 -- name: delete_session
 DELETE FROM session WHERE id = ?;

@@ -89,6 +89,11 @@ class _State(msgspec.Struct):
         times = labels.start, labels.end, labels.running_since, active
         return self.id, tick, *said, *times, *self.totals.numbers()
 
+    def detail(self) -> Row:
+        """As `put_session_detail` takes it, behind the number of the session."""
+        encoded = msgspec.msgpack.encode(self.labels), msgspec.msgpack.encode(self.busy)
+        return *encoded, *[text and text[-1] for text in (self.labels.input, self.labels.output)]
+
 
 class Write:
     """One transaction's work for one app: put or remove spans of any traces, then `finish`."""
@@ -441,9 +446,8 @@ class Write:
         self._grown += before.totals.trace_count == 0
         self._user_sums.note((before.totals, before.labels), (now.totals, now.labels))
         self._write_labels(session, before.labels, now.labels)
-        details = msgspec.msgpack.encode(now.labels), msgspec.msgpack.encode(now.busy)
         self._session_rows["put_session"].append((session, self._app, *now.row(self._tick)))
-        self._session_rows["put_session_detail"].append((session, *details))
+        self._session_rows["put_session_detail"].append((session, *now.detail()))
         return before.id
 
     def _delete_session(self, session: int, state: _State) -> None:
@@ -556,30 +560,18 @@ class Write:
         self.regroup(trace, trace_id)
 
 
-_ID: Final = 8
-"""Where in a row that packing makes the span's id stands; in front of it are the numbers of owner and terms."""
-_COUNTED: Final = 14
+_ID: Final = 1 + packing.TERMS
+"""Where in a row that packing makes the span's id stands; in front of it are the places of owner and terms."""
+_COUNTED: Final = _ID + 6
 
 
 def _span_row(
     trace: int, number: int, session: int, terms: Sequence[int | None], row: Row, counted: bool | None = None
 ) -> Row:
-    _, name, provider, model, agent, service, scope, user, *plain = row
-    if counted is not None:
-        plain[_COUNTED - _ID] = counted
-    return (
-        trace,
-        number,
-        session,
-        terms[name],
-        terms[provider],
-        terms[model],
-        terms[agent],
-        terms[service],
-        terms[scope],
-        terms[user],
-        *plain,
-    )
+    said = [terms[place] for place in row[1:_ID]]
+    if counted is None:
+        return (trace, number, session, *said, *row[_ID:])
+    return (trace, number, session, *said, *row[_ID:_COUNTED], counted, *row[_COUNTED + 1 :])
 
 
 def _has_events(stored: dict[bytes, Stored]) -> bool:
