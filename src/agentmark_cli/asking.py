@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import typer
 
-from agentmark_cli.client import Answer, Parameter, ask, local_gateway, remote_gateway
+from agentmark_cli.client import Answer, Gateway, Parameter, ask, local_gateway, remote_gateway
 from agentmark_cli.errors import CommandError
 from agentmark_cli.output import UNKNOWN, Output, Row, print_csv, print_json, print_lines, visible
 
@@ -32,7 +32,12 @@ Format = Annotated[
 
 def ask_server(remote: bool, path: str, **parameters: Parameter) -> Answer:
     """Ask the local server, or the remote one, as `client.ask` does."""
-    return ask(remote_gateway() if remote else local_gateway(), path, **parameters)
+    return ask(gateway_of(remote), path, **parameters)
+
+
+def gateway_of(remote: bool) -> Gateway:
+    """Return the server that `--remote` means, or the local one."""
+    return remote_gateway() if remote else local_gateway()
 
 
 def segment(id_: str) -> str:

@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,6 +68,27 @@ def send(gateway: Gateway, method: str, path: str, body: dict[str, Any] | None =
     return _answer(gateway, _send(gateway, method, path, json=body))
 
 
+@contextmanager
+def stream(
+    gateway: Gateway, path: str, headers: Mapping[str, str] | None = None, **parameters: str | None
+) -> Iterator[httpx2.Response]:
+    """GET what is too long to wait for, or never ends. Raises LostError, also while it is read."""
+    given = {name: value for name, value in parameters.items() if value is not None}
+    everything = {**gateway.headers, **(headers or {})}
+    with (
+        _said_in_one_line(gateway),
+        httpx2.stream("GET", gateway.url + path, params=given, headers=everything, **_manners(gateway)) as reply,
+    ):
+        if reply.status_code != httpx2.codes.OK:
+            reply.read()
+            _answer(gateway, reply)
+        yield reply
+
+
+class LostError(CommandError):
+    """The server cannot be reached, or not any more: it may be later."""
+
+
 def _answer(gateway: Gateway, reply: httpx2.Response) -> Answer:
     try:
         body = json.loads(reply.content)
@@ -79,23 +101,33 @@ def _answer(gateway: Gateway, reply: httpx2.Response) -> Answer:
     return Answer(reply.content, body)
 
 
-def _send(gateway: Gateway, method: str, path: str, **content: Any) -> httpx2.Response:
-    try:
+def _send(gateway: Gateway, method: str, path: str, **options: Any) -> httpx2.Response:
+    with _said_in_one_line(gateway):
         return httpx2.request(
-            method,
-            gateway.url + path,
-            **content,
-            headers=dict(gateway.headers),
-            timeout=TIMEOUT_SECONDS,
-            verify=gateway.url.startswith("https:"),  # reading the certificates takes time: only where they serve
-            trust_env=not gateway.local,  # a proxy of the environment cannot reach this machine's 127.0.0.1
+            method, gateway.url + path, headers=dict(gateway.headers), **options, **_manners(gateway)
         )
+
+
+def _manners(gateway: Gateway) -> dict[str, Any]:
+    return {
+        "timeout": TIMEOUT_SECONDS,
+        # Reading the certificates takes time: only where they serve.
+        "verify": gateway.url.startswith("https:"),
+        # A proxy of the environment cannot reach this machine's 127.0.0.1.
+        "trust_env": not gateway.local,
+    }
+
+
+@contextmanager
+def _said_in_one_line(gateway: Gateway) -> Iterator[None]:
+    try:
+        yield
     except httpx2.ConnectError as error:
-        raise CommandError(f"nothing answers at {gateway.url}: {gateway.advice}") from error
+        raise LostError(f"nothing answers at {gateway.url}: {gateway.advice}") from error
     except httpx2.TimeoutException as error:
-        raise CommandError(f"{gateway.url} did not answer within {TIMEOUT_SECONDS:.0f} seconds") from error
+        raise LostError(f"{gateway.url} did not answer within {TIMEOUT_SECONDS:.0f} seconds") from error
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise CommandError(f"cannot ask {gateway.url}: {error}") from error
+        raise LostError(f"cannot ask {gateway.url}: {error}") from error
 
 
 def _message(gateway: Gateway, status: int, body: dict[str, Any]) -> str:

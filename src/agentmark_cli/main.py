@@ -12,6 +12,8 @@ from agentmark_cli.demo import demo
 from agentmark_cli.dev import dev
 from agentmark_cli.output import one_line
 from agentmark_cli.scores import scores
+from agentmark_cli.session_changes import delete_session, update_session
+from agentmark_cli.session_export import export_session
 from agentmark_cli.sessions import sessions
 from agentmark_cli.spans import spans
 from agentmark_cli.traces import traces
@@ -50,6 +52,9 @@ api.add_typer(traces, name="traces")
 api.add_typer(spans, name="spans")
 api.add_typer(users, name="users")
 api.add_typer(scores, name="scores")
+sessions.command("update")(update_session)
+sessions.command("delete")(delete_session)
+sessions.command("export")(export_session)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -18,13 +18,21 @@ STOP_SECONDS = 3
 class _Server(uvicorn.Server):
     """uvicorn that says when it answers, and for which a signal to stop is a usual end."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, started: Callable[[], None], close_streams: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._say_started = started
+        self._close_streams = close_streams
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._say_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams that would never end by themselves, then wait for what is under way."""
+        self._close_streams()
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
         """Stop; on a second Ctrl-C at once. uvicorn's own would raise the signal again after the end."""
@@ -43,7 +51,7 @@ def serve(app: FastAPI, sockets: list[socket.socket], started: Callable[[], None
         timeout_graceful_shutdown=STOP_SECONDS,
     )
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_run(app, _Server(config, started), sockets))
+        runner.run(_run(app, _Server(config, started, app.state.close_streams), sockets))
 
 
 async def _run(app: FastAPI, server: _Server, sockets: list[socket.socket]) -> None:

@@ -17,6 +17,7 @@ from agentmark_cli.asking import (
     StartDate,
     ask_server,
     command,
+    gateway_of,
     print_for_programs,
     row_of,
     rows_of,
@@ -24,6 +25,7 @@ from agentmark_cli.asking import (
 )
 from agentmark_cli.conversation import CONTENT_LIMIT, print_conversation
 from agentmark_cli.errors import CommandError
+from agentmark_cli.following import follow_sessions
 from agentmark_cli.output import (
     Column,
     Output,
@@ -66,6 +68,7 @@ def list_sessions(
     filter_: options.Expression = None,
     sort_by: SortBy = None,
     sort_order: SortOrder = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Then show what changes, until Ctrl-C.")] = False,
     remote: Remote = False,
     output: Format = None,
 ) -> None:
@@ -77,6 +80,7 @@ def list_sessions(
       agentmark api sessions list --user-id user-123 --name "billing"
       agentmark api sessions list --min total_cost=0.01 --metadata plan=pro --sort-by total_cost
       agentmark api sessions list --filter 'any(span.status = error and span.name = "check_policy")'
+      agentmark api sessions list --follow
       agentmark api sessions list --output json | jq -r '.data[].id'
     """  # noqa: D301 - Typer keeps the lines of a paragraph after a backspace
     asked: options.Asked = {
@@ -101,6 +105,11 @@ def list_sessions(
         "sort_order": sort_order,
     }
     parameters = options.parameters(asked)
+    if follow:
+        if offset is not None or cursor is not None:
+            raise CommandError("--follow begins with the latest sessions: leave out --offset and --cursor")
+        follow_sessions(gateway_of(remote), Output.chosen(output), limit, parameters)
+        return
     answer = ask_server(remote, "/v1/sessions", limit=limit, offset=offset, cursor=cursor, **parameters)
     if print_for_programs(answer, output):
         return

@@ -8,8 +8,11 @@ from fastapi import FastAPI
 
 from agentmark_server import dashboard, ingest
 from agentmark_server.api import (
+    changes,
     conversation,
     errors,
+    events,
+    export,
     health,
     metrics,
     scores,
@@ -22,6 +25,7 @@ from agentmark_server.decoders import Decoders
 from agentmark_server.decoding import SpanReader
 from agentmark_server.doors import LocalOnly, RawPath
 from agentmark_server.indexer import Indexer
+from agentmark_server.live import Live
 from agentmark_server.pricing import Prices
 from agentmark_server.settings import Settings
 from agentmark_server.store import open_store
@@ -44,7 +48,8 @@ def create_app(settings: Settings) -> FastAPI:
     """
     reader = SpanReader(Prices(settings.prices))
     store = open_store(settings.db, reader)
-    writer = Writer(store)
+    live = Live()
+    writer = Writer(store, live.announce)
     indexer = Indexer(store)
     decoders = Decoders(reader, settings.prices, settings.max_body_bytes)
 
@@ -55,6 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
         try:
             yield
         finally:
+            live.close()
             await decoders.stop()
             writer.stop()
             indexer.stop()
@@ -78,6 +84,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(metrics.router(store))
     app.include_router(scores.router(store))
     app.include_router(conversation.router(store, settings))
+    app.include_router(changes.router(store, live, settings))
+    app.include_router(export.router(store, settings))
+    app.include_router(events.router(store, live))
+    app.state.close_streams = live.close  # before a server waits for the requests under way
     app.include_router(health.router)
     if settings.ui:
         app.include_router(dashboard.router)

@@ -1,6 +1,6 @@
 """What comes from many requests goes to the store in few commits."""
 
-from collections.abc import Set
+from collections.abc import Callable, Set
 from concurrent.futures import Future
 from queue import SimpleQueue
 from threading import Thread
@@ -20,10 +20,14 @@ class _Waiting(msgspec.Struct):
 
 
 class Writer:
-    """The one thread that appends to the store: what came while it committed goes into its next commit."""
+    """The one thread that appends to the store: what came while it committed goes into its next commit.
 
-    def __init__(self, store: Store) -> None:
+    `announce` is called with the app after each commit.
+    """
+
+    def __init__(self, store: Store, announce: Callable[[str], None] = lambda _: None) -> None:
         self._store = store
+        self._announce = announce
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name="agentmark-writer", daemon=True)
 
@@ -62,6 +66,7 @@ class Writer:
         except Exception as error:  # noqa: BLE001  # whatever it was, those who wait must hear it
             self._failed(app, taken, error)
             return
+        self._announce(app)
         for waiting in taken:
             waiting.done.set_result(sum(_count(share, refused) for share in waiting.shares) if refused else 0)
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from support.oracle import Answer, Sent, _has_usage, _is_time, _Member, _model, _tokens, _traces, sessions_of
+from support.oracle import Answer, Member, Sent, _has_usage, _is_time, _model, _traces, sessions_of, tokens_of
 
 MINUTE = 60 * 10**9
 
@@ -39,7 +39,7 @@ def _user(sessions: Sequence[Answer]) -> Answer:
 def calls_of(sent: Iterable[Sent], minutes: int) -> dict[tuple[int, str | None, str | None], Answer]:
     """What is counted of the spans of sessions, by start of the stretch (ns), model and service."""
     members = [member for trace in _traces(sent) for member in trace.members if member.owner]
-    found: dict[tuple[int, str | None, str | None], list[_Member]] = defaultdict(list)
+    found: dict[tuple[int, str | None, str | None], list[Member]] = defaultdict(list)
     for member in members:
         if _is_time(member.span.start_time_unix_nano) and (member.counts or member.is_failure):
             start = stretch(member.span.start_time_unix_nano, minutes)
@@ -53,12 +53,12 @@ def stretch(time: int, minutes: int) -> int:
     return (time - origin) // (minutes * MINUTE) * minutes * MINUTE + origin
 
 
-def _calls(members: Sequence[_Member]) -> Answer:
+def _calls(members: Sequence[Member]) -> Answer:
     calls = [member.span for member in members if member.counts]
     return {
         "calls": len(calls),
-        "input_tokens": sum(_tokens(span, "input_tokens") or 0 for span in calls if _has_usage(span)),
-        "output_tokens": sum(_tokens(span, "output_tokens") or 0 for span in calls if _has_usage(span)),
+        "input_tokens": sum(tokens_of(span, "input_tokens") or 0 for span in calls if _has_usage(span)),
+        "output_tokens": sum(tokens_of(span, "output_tokens") or 0 for span in calls if _has_usage(span)),
         "errors": sum(member.is_failure for member in members),
         "latencies": sorted(
             max(0, span.end_time_unix_nano - span.start_time_unix_nano)

@@ -1,8 +1,8 @@
 """The shapes that the API answers with, made from the model."""
 
-from typing import Generic, Literal, Self, TypeVar
+from typing import Annotated, Generic, Literal, Self, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from agentmark_server.model import (
     PICO,
@@ -246,3 +246,37 @@ class Health(BaseModel):
 
     status: Literal["ok"]
     version: str
+
+
+class SessionEdit(BaseModel):
+    """What people say of a session; what is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = Field(
+        None, max_length=1000, description="Wins over what spans say; null or empty leaves it to them again."
+    )
+    tags: list[Annotated[str, Field(min_length=1, max_length=200)]] | None = Field(
+        None,
+        max_length=100,
+        description="In place of all tags given here before; those that spans state stay. Null or empty: none.",
+    )
+
+
+class SessionEdited(BaseModel):
+    """The session as it is now."""
+
+    data: SessionSchema
+
+
+class Deleted(BaseModel):
+    """What was deleted."""
+
+    id: str
+    deleted_spans: int = Field(description="How many spans went with it.")
+
+
+class DeletedReply(BaseModel):
+    """It is gone."""
+
+    data: Deleted

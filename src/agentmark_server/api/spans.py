@@ -3,9 +3,10 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from agentmark_server.api.errors import NOT_FOUND, RESPONSES, NotFoundError
+from agentmark_server.api.parameters import NoParameters
 from agentmark_server.api.reading import (
     ContentParameters,
     RangeParameters,
@@ -60,12 +61,6 @@ class SpanParameters(ContentParameters, RangeParameters):
             order=self.sort_by,
             ascending=self.sort_order == "asc",
         )
-
-
-class NoParameters(BaseModel):
-    """None: one that is given is an error."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 def router(store: Store) -> APIRouter:

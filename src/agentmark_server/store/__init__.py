@@ -3,7 +3,7 @@
 `Store` is the contract that every engine keeps, in prose and types; one suite of tests runs on all of them.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -95,13 +95,31 @@ class Stretch(msgspec.Struct, frozen=True):
     """When calls, tools and retrievals of the session were under way."""
 
 
+class Edit(msgspec.Struct, frozen=True):
+    """What people say of a session, which joins what its spans say; what is UNSET stays as it is.
+
+    `name` wins over every name that spans state; None leaves it to them again. `tags` are those that people
+    gave it, all of them: spans' tags stay beside them.
+    """
+
+    name: str | msgspec.UnsetType | None = msgspec.UNSET
+    tags: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+
+
+class OwnedSpans(msgspec.Struct, frozen=True):
+    """A trace of a session, and the spans of it that the session owns: as received, in order of arrival."""
+
+    trace: Trace
+    spans: Iterator[ReceivedSpan]
+
+
 class Store(Protocol):
     """Facts in, derived sessions out.
 
     **Apps are apart.** Every method but `rebuild` and `close` is about one app; the same ids in two apps are two
     things, and no answer depends on another app's spans.
 
-    **What is true is a function** of the set of spans appended, of what was forgotten, of the rules of
+    **What is true is a function** of the set of spans appended, of what was edited and forgotten, of the rules of
     `SpanReader` and of the prices; not of the order, of how spans came in batches, of repetition, or of which
     of several writers took them. A span is known by app, trace id and span id. Of two versions the one that
     ends later stays (an end of 0 is before any end), then the one with more attributes, then the greater in
@@ -208,6 +226,30 @@ class Store(Protocol):
 
     def read_trace(self, app: str, trace_id: bytes) -> list[ReceivedSpan]:
         """All spans of a trace as they were received, each once, log records too; none without the trace."""
+        ...
+
+    def edit(self, app: str, session_id: str, edit: Edit) -> bool:
+        """Say something of a session; say whether it is there.
+
+        It holds until the session is deleted: for spans that come later too, and where the session goes and
+        comes back as spans change owners.
+        """
+        ...
+
+    def has(self, app: str, selector: Selector) -> bool:
+        """Whether anything of a session or trace is kept."""
+        ...
+
+    def latest(self, app: str) -> str:
+        """The token after which `changes` tells what is still to come."""
+        ...
+
+    def read_session(self, app: str, session_id: str) -> Iterator[OwnedSpans]:
+        """The traces of a session in order of their start, with their spans; empty without the session.
+
+        Takes memory for one trace, and keeps no writer from its work however slowly it is read: each trace is
+        read as it is when its turn comes. The spans of a trace are to be read before the next trace.
+        """
         ...
 
     def count_spans(self, app: str) -> int:

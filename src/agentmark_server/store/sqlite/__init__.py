@@ -18,6 +18,8 @@ from agentmark_server.store import (
     BadCursorError,
     Change,
     Changes,
+    Edit,
+    OwnedSpans,
     Selector,
     SessionSelector,
     SpanReader,
@@ -25,6 +27,7 @@ from agentmark_server.store import (
 )
 from agentmark_server.store.sqlite import (
     conversing,
+    exporting,
     indexing,
     listing,
     metrics,
@@ -35,7 +38,9 @@ from agentmark_server.store.sqlite import (
     traces,
     users,
 )
+from agentmark_server.store.sqlite.cleaning import Cleaner
 from agentmark_server.store.sqlite.database import Database
+from agentmark_server.store.sqlite.edits import Edits
 from agentmark_server.store.sqlite.forgotten import Forgotten
 from agentmark_server.store.sqlite.indexing import Index
 from agentmark_server.store.sqlite.interned import Interned
@@ -44,6 +49,7 @@ from agentmark_server.store.sqlite.writing import Write
 
 _TOKEN_DIGITS: Final = 18
 """More have no number that SQLite can keep."""
+_LAST_TICK: Final = 2**63 - 1
 
 
 class SqliteStore:
@@ -57,16 +63,21 @@ class SqliteStore:
             tallies.install(connection)
             self._interned = Interned(connection)
             self._forgotten = Forgotten(connection)
+            self._edits = Edits(connection)
             self._stale = {name for (name,) in rows(connection, "apps_with_stale_traces")}
             """Apps with large traces that have to be grouped before a question is answered."""
+        self._cleaner = Cleaner(self._database)
+        with self._database.reading() as connection:
+            self._cleaner.resume(connection)
 
     def _undone(self) -> None:
         """After a write that is as if it had not been: what is remembered of it may not be there."""
         self._interned.clear()
         self._forgotten.reload()
+        self._edits.reload()
 
     def _writer(self, connection: apsw.Connection, app: int) -> Write:
-        return Write(connection, self._interned, self._forgotten, self._reader, app)
+        return Write(connection, self._interned, self._forgotten, self._edits, self._reader, app)
 
     @contextmanager
     def _write(self, app: str) -> Iterator[Write]:
@@ -103,8 +114,10 @@ class SqliteStore:
                 gone = write.forget_session(selector.session_id, at)
             else:
                 gone = write.forget_trace(selector.trace_id, at)
-            write.finish()
+            write.forget_edits(write.finish())
             self._interned.delete_unused()
+            write.mark_unclean(at)
+        self._cleaner.wait(self._cleaner.start())
         return gone
 
     def rebuild(self, progress: Callable[[int, int], None] | None = None) -> int:
@@ -138,11 +151,10 @@ class SqliteStore:
             raise BadCursorError(msg)
         since = int(after or 0)
         with self._read(app) as connection:
-            found = rows(connection, "changes", _app(connection, app), since)
-        if len(found) > limit:
+            number = _app(connection, app)
             # Those of one write stay together, so that the token lies between writes.
-            last = found[limit - 1][0]
-            found = [row for row in found if row[0] <= last]
+            last = one(connection, "tick_of_change", number, since, limit - 1)
+            found = rows(connection, "changes", number, since, _LAST_TICK if last is None else last)
         items = [Change(session_id, bool(deleted)) for _, session_id, deleted in found]
         return Changes(items, str(found[-1][0] if found else since))
 
@@ -205,6 +217,39 @@ class SqliteStore:
             count: int = one(connection, "count_spans", app)
             return count
 
+    def edit(self, app: str, session_id: str, edit: Edit) -> bool:
+        """See `Store.edit`."""
+        with self._write(app) as write:
+            write.settle()
+            found = write.edit(session_id, edit)
+            write.finish()
+        return found
+
+    def has(self, app: str, selector: Selector) -> bool:
+        """See `Store.has`."""
+        with self._read(app) as connection:
+            number = _app(connection, app)
+            if isinstance(selector, SessionSelector):
+                return one(connection, "find_session", number, selector.session_id) is not None
+            return one(connection, "has_trace", number, selector.trace_id) is not None
+
+    def latest(self, app: str) -> str:
+        """See `Store.latest`."""
+        with self._read(app) as connection:
+            return str(one(connection, "latest_tick"))
+
+    def read_session(self, app: str, session_id: str) -> Iterator[OwnedSpans]:
+        """See `Store.read_session`."""
+        part: Slice | None = Slice(limit=100)
+        while part:
+            page = self.list_session_traces(app, session_id, part)
+            for trace in page.items:
+                with self._read(app) as connection:
+                    owned = exporting.owned(connection, _app(connection, app), session_id, trace.id)
+                if owned:
+                    yield OwnedSpans(trace, owned.spans())
+            part = Slice(limit=100, cursor=page.next_cursor) if page.next_cursor else None
+
     def index(self) -> bool:
         """See `Store.index`."""
         return self._index.step()
@@ -256,6 +301,7 @@ class SqliteStore:
 
     def close(self) -> None:
         """See `Store.close`."""
+        self._cleaner.close()
         self._database.close()
 
 

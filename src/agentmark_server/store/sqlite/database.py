@@ -12,9 +12,13 @@ import apsw
 import msgspec
 
 from agentmark_server.store import StoreError
+from agentmark_server.store.sqlite.gaps import overwrite_gaps
 
 READERS: Final = 8
 """Connections for reading: more questions at a time than this wait for each other."""
+
+_PATIENCE_MS: Final = 50
+"""How long readers are waited for when the log is emptied: so long nobody can write."""
 
 _UNWRITABLE: Final = (apsw.FullError, apsw.IOError, apsw.ReadOnlyError, apsw.CantOpenError, apsw.BusyError)
 """What may pass when there is room again: not the fault of what is written."""
@@ -82,6 +86,35 @@ class Database:
                     msg = f"the database {self._path} cannot be written: {error}"
                     raise StoreError(msg) from error
                 raise
+
+    def clean(self, first: int, count: int) -> int | None:
+        """Empty the log and overwrite what deleted rows left in pages, as `overwrite_gaps` does.
+
+        The same page is next where readers keep the log from being emptied.
+        """
+        with self._write_lock, self._failing():
+            if not self._log_emptied():
+                return first
+            following = overwrite_gaps(self._path, first, count)
+            # What the connection remembers of the pages is what they were.
+            self._writer.execute("PRAGMA shrink_memory").fetchall()
+            return following
+
+    def _log_emptied(self) -> bool:
+        self._writer.set_busy_timeout(_PATIENCE_MS)
+        try:
+            busy, *_ = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0]
+        finally:
+            self._writer.set_busy_timeout(10_000)
+        return not busy
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
+        except _UNWRITABLE as error:
+            msg = f"the database {self._path} cannot be written: {error}"
+            raise StoreError(msg) from error
 
     @property
     def busy(self) -> bool:

@@ -248,12 +248,20 @@ ON CONFLICT DO UPDATE SET changed = excluded.changed;
 DROP TABLE temp.noted;
 
 -- name: changes
--- Sessions written to after a tick, and those deleted and not begun anew.
-SELECT changed, session_id, 0 FROM session WHERE app = ?1 AND changed > ?2
+-- Sessions written to after a tick and up to another, and those deleted and not begun anew.
+SELECT changed, session_id, 0 FROM session WHERE app = ?1 AND changed > ?2 AND changed <= ?3
 UNION ALL
-SELECT changed, session_id, 1 FROM forgotten_session AS gone WHERE app = ?1 AND changed > ?2
+SELECT changed, session_id, 1 FROM forgotten_session AS gone WHERE app = ?1 AND changed > ?2 AND changed <= ?3
   AND NOT EXISTS (SELECT 1 FROM session WHERE session.app = gone.app AND session.session_id = gone.session_id)
 ORDER BY 1, 2;
+
+-- name: tick_of_change
+-- The tick of the n-th change after a tick (?3 is n - 1): read from the indexes, in their order.
+SELECT changed FROM session WHERE app = ?1 AND changed > ?2
+UNION ALL
+SELECT changed FROM forgotten_session AS gone WHERE app = ?1 AND changed > ?2
+  AND NOT EXISTS (SELECT 1 FROM session WHERE session.app = gone.app AND session.session_id = gone.session_id)
+ORDER BY 1 LIMIT 1 OFFSET ?3;
 
 -- name: get_session
 SELECT session_id, labels, active,
@@ -533,3 +541,36 @@ SELECT trace_id, content FROM part WHERE session = ? AND (start, trace_id) < (?,
 
 -- name: busy_of_session
 SELECT busy FROM session_detail WHERE session = ?;
+
+-- name: apps_with_edits
+SELECT DISTINCT app FROM edit;
+
+-- name: find_edit
+SELECT name, tags FROM edit WHERE app = ? AND session_id = ?;
+
+-- name: put_edit
+INSERT OR REPLACE INTO edit (app, session_id, name, tags) VALUES (?, ?, ?, ?);
+
+-- name: delete_edit
+DELETE FROM edit WHERE app = ? AND session_id = ?;
+
+-- name: has_trace
+SELECT 1 FROM trace WHERE app = ? AND trace_id = ?;
+
+-- name: latest_tick
+SELECT now FROM clock;
+
+-- name: owned_numbers
+-- Which spans of a trace a session owns, by their numbers in the trace.
+SELECT number FROM span JOIN trace ON trace.id = span.trace
+WHERE trace.app = ?1 AND trace.trace_id = ?2
+  AND span.session = (SELECT id FROM session WHERE session.app = ?1 AND session.session_id = ?3);
+
+-- name: mark_unclean
+INSERT INTO unclean (since) VALUES (?);
+
+-- name: is_unclean
+SELECT 1 FROM unclean LIMIT 1;
+
+-- name: mark_clean
+DELETE FROM unclean;

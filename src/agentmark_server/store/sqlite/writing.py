@@ -17,9 +17,10 @@ from agentmark_server.intervals import Interval, Intervals
 from agentmark_server.model import Labels, ReceivedSpan, Role, Totals
 from agentmark_server.packing import Fact, Share
 from agentmark_server.queries import LabelKind
-from agentmark_server.store import SpanReader
+from agentmark_server.store import Edit, SpanReader
 from agentmark_server.store.sqlite import indexing
 from agentmark_server.store.sqlite.chunks import NUMBER_BITS, Chunks, Stored, ids_of
+from agentmark_server.store.sqlite.edits import Edits
 from agentmark_server.store.sqlite.forgotten import Forgotten
 from agentmark_server.store.sqlite.interned import Interned
 from agentmark_server.store.sqlite.statements import SQL, Row, one, rows
@@ -99,12 +100,19 @@ class Write:
     """One transaction's work for one app: put or remove spans of any traces, then `finish`."""
 
     def __init__(
-        self, connection: apsw.Connection, interned: Interned, forgotten: Forgotten, reader: SpanReader, app: int
+        self,
+        connection: apsw.Connection,
+        interned: Interned,
+        forgotten: Forgotten,
+        edits: Edits,
+        reader: SpanReader,
+        app: int,
     ) -> None:
         self._connection = connection
         self._interned = interned
         self._chunks = Chunks(connection, interned)
         self._forgotten = forgotten
+        self._edits = edits
         self._reader = reader
         self._app = app
         self._tick: int = one(connection, "tick")
@@ -439,6 +447,8 @@ class Write:
     def _bring_up_to_date(self, session: int, update: _Update) -> str:
         before = self._state(session)
         now = self._joined_anew(before) if update.lost else before.joined(update)
+        if edit := self._edits.labels(self._app, before.id):
+            now.labels = now.labels.joined(edit)
         now.totals = before.totals.plus(update.added or Totals())
         if now.totals.trace_count == 0:
             self._delete_session(session, before)
@@ -479,6 +489,25 @@ class Write:
             labels = labels.joined(part.labels)
             busy += part.busy
         return _State(state.number, state.id, labels=labels, busy=intervals.union(busy))
+
+    def edit(self, session_id: str, edit: Edit) -> bool:
+        """Say something of a session; say whether it is there."""
+        session = self._one("find_session", self._app, session_id)
+        if session is None:
+            return False
+        self._edits.put(self._app, session_id, edit)
+        self._updates.setdefault(session, _Update()).lost = True
+        return True
+
+    def mark_unclean(self, at: int) -> None:
+        """Note that the file holds remains of what was deleted, at a time (ns)."""
+        self._do("mark_unclean", at)
+
+    def forget_edits(self, session_ids: Iterable[str]) -> None:
+        """Forget what was said of those sessions that are no more."""
+        for session_id in session_ids:
+            if self._one("find_session", self._app, session_id) is None:
+                self._edits.delete(self._app, session_id)
 
     def derive_anew(self, trace: int, trace_id: bytes) -> int:
         """Read the spans of a trace again as they were received, by today's rules; say how many there are."""
