@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import typer
 
-from agentmark_cli.client import Answer, Gateway, ask, local_gateway, remote_gateway
+from agentmark_cli.client import Answer, Gateway, Parameter, ask, local_gateway, remote_gateway
 from agentmark_cli.errors import CommandError
 from agentmark_cli.output import UNKNOWN, Output, Row, print_csv, print_json, print_lines, visible
 
@@ -30,7 +30,7 @@ Format = Annotated[
 ]
 
 
-def ask_server(remote: bool, path: str, **parameters: str | int | None) -> Answer:
+def ask_server(remote: bool, path: str, **parameters: Parameter) -> Answer:
     """Ask the local server, or the remote one, as `client.ask` does."""
     return ask(gateway_of(remote), path, **parameters)
 
@@ -82,7 +82,7 @@ def rows_of(data: object) -> list[Row]:
 def row_of(data: object) -> Row:
     """Check that a server's answer is one thing."""
     if not isinstance(data, dict):
-        raise CommandError("the server answered without an object: is it another version than this command?")
+        raise CommandError("the server answered with something else: is it another version than this command?")
     return data
 
 
@@ -112,10 +112,10 @@ class Page:
         return f"No {noun} matches." if filtered else otherwise
 
 
-def command(*words: str, remote: bool, **options: str | int | None) -> list[str]:
+def command(*words: str, remote: bool, **options: Parameter) -> list[str]:
     """Write down a command that asks a server, for somebody to run."""
     written = ["agentmark", "api", *words, *(["--remote"] if remote else [])]
-    for option, value in options.items():
-        if value is not None:
+    for option, values in options.items():
+        for value in [values] if isinstance(values, str | int) else values or ():
             written += [f"--{option.replace('_', '-')}", str(value)]
     return written

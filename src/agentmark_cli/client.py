@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,14 +53,18 @@ def base_url() -> str | None:
     return os.environ.get("AGENTMARK_BASE_URL", "").strip().rstrip("/") or None
 
 
-def ask(gateway: Gateway, path: str, **parameters: str | int | None) -> Answer:
-    """GET `path`, which is already percent-encoded; a parameter that is None is left out."""
+Parameter = str | int | Sequence[str] | None
+"""Of several texts each is a parameter of the same name; None is left out."""
+
+
+def ask(gateway: Gateway, path: str, **parameters: Parameter) -> Answer:
+    """GET `path`, which is already percent-encoded."""
     given = {name: value for name, value in parameters.items() if value is not None}
     return _answer(gateway, _send(gateway, "GET", path, params=given))
 
 
-def tell(gateway: Gateway, method: str, path: str, body: object = None) -> Answer:
-    """Have something changed; `body` goes as JSON."""
+def send(gateway: Gateway, method: str, path: str, body: dict[str, Any] | None = None) -> Answer:
+    """Ask for a change of `path`, which is already percent-encoded, with a JSON body where there is one."""
     return _answer(gateway, _send(gateway, method, path, json=body))
 
 
@@ -92,7 +96,7 @@ def _answer(gateway: Gateway, reply: httpx2.Response) -> Answer:
         body = None
     if not isinstance(body, dict):
         raise CommandError(f"{gateway.url} answered {reply.status_code} with something other than a JSON object")
-    if reply.status_code != httpx2.codes.OK:
+    if not reply.is_success:
         raise CommandError(_message(gateway, reply.status_code, body))
     return Answer(reply.content, body)
 

@@ -25,8 +25,12 @@ Thread = list[Message]
 """What the model is sent: all that was said so far."""
 
 
-class ScriptedError(Exception):
-    """What the script says goes wrong."""
+class ToolError(Exception):
+    """A tool fails, as the script says."""
+
+
+class APIError(Exception):
+    """A model's provider refuses, as the script says."""
 
 
 class Player:
@@ -44,7 +48,7 @@ class Player:
             before = len(self._thread)
             try:
                 await self._turn(turn)
-            except ScriptedError:
+            except APIError:
                 del self._thread[before:]
             if not self.plot.remembers:
                 del self._thread[before:]
@@ -116,7 +120,7 @@ class Player:
         with self._span(ctx, f"chat {name}", attributes) as span:
             if answer is None:
                 await asyncio.sleep(CALL_SECONDS)
-                raise ScriptedError(error)
+                raise APIError(error)
             written = _tokens([answer])
             await asyncio.sleep(min(CALL_SECONDS + written * TOKEN_SECONDS, LONGEST_CALL_SECONDS))
             span.set_attribute("gen_ai.response.model", name)
@@ -132,7 +136,7 @@ class Player:
         await self._call(ctx, thread, {"role": "assistant", "parts": [request]})
         try:
             result = await self._tool(ctx, step, call_id)
-        except ScriptedError as error:
+        except ToolError as error:
             result = f"error: {error}"
         response = {"type": "tool_call_response", "id": call_id, "response": result}
         thread.append({"role": "tool", "parts": [response]})
@@ -147,7 +151,7 @@ class Player:
         with self._span(ctx, f"execute_tool {step.tool}", attributes) as span:
             await asyncio.sleep(TOOL_SECONDS)
             if step.error:
-                raise ScriptedError(step.error)
+                raise ToolError(step.error)
             span.set_attribute("gen_ai.tool.call.result", _json(step.result))
         return step.result
 

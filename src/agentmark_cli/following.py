@@ -2,14 +2,12 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import typer
 
-from agentmark_cli.asking import segment
-from agentmark_cli.client import Gateway, LostError, ask, stream
-from agentmark_cli.errors import CommandError
+from agentmark_cli.client import Gateway, LostError, Parameter, ask, stream
 from agentmark_cli.output import Output, Row, console, count, money, one_line, short_time, text
 
 _WAIT_SECONDS = 1.0
@@ -17,9 +15,9 @@ _WAIT_AT_MOST = 15.0
 
 
 def follow_sessions(
-    gateway: Gateway, output: Output, *, limit: int | None, name: str | None, user_id: str | None
+    gateway: Gateway, output: Output, limit: int | None, parameters: Mapping[str, Parameter]
 ) -> None:
-    """Show the sessions that are there, the latest last, then each that changes, until Ctrl-C.
+    """Show the sessions that fit, the latest last, then each that changes and fits, until Ctrl-C.
 
     As a line each: on a terminal for people, else as JSON. What changes while nothing answers is shown later.
     """
@@ -27,28 +25,32 @@ def follow_sessions(
     try:
         for change in _changes(gateway):
             if change is None:
-                listed = ask(gateway, "/v1/sessions", limit=limit, name=name, user_id=user_id).body.get("data")
-                for session in reversed(listed if isinstance(listed, list) else []):
+                for session in reversed(_listed(gateway, limit, parameters)):
                     show(session)
             elif change.get("deleted"):
                 show({"id": change.get("id"), "deleted": True})
             else:
-                _show_changed(gateway, str(change.get("id")), show, name, user_id)
+                for session in _listed(gateway, 1, _only(parameters, str(change.get("id")))):
+                    show(session)
     except KeyboardInterrupt:
         return
 
 
-def _show_changed(gateway: Gateway, session_id: str, show: Any, name: str | None, user_id: str | None) -> None:
-    try:
-        session = ask(gateway, f"/v1/sessions/{segment(session_id)}", limit=1).body.get("data") or {}
-    except LostError:
-        raise
-    except CommandError:
-        return  # deleted meanwhile: which is told next
-    session.pop("traces", None)
-    named = name is None or name.casefold() in (session.get("name") or "").casefold()
-    if named and (user_id is None or user_id in (session.get("user_ids") or ())):
-        show(session)
+def _listed(gateway: Gateway, limit: int | None, parameters: Mapping[str, Parameter]) -> list[Row]:
+    listed = ask(gateway, "/v1/sessions", **{**parameters, "limit": limit}).body.get("data")
+    return listed if isinstance(listed, list) else []
+
+
+def _only(parameters: Mapping[str, Parameter], session_id: str) -> dict[str, Parameter]:
+    """The same question about one session."""
+    one = f"id = {_quoted(session_id)}"
+    asked = parameters.get("filter")
+    return {**parameters, "filter": f"({asked}) and {one}" if asked else one}
+
+
+def _quoted(text: str) -> str:
+    """A text as the language of filters writes it: docs/filters.md."""
+    return '"' + "".join(f"\\u{ord(one):04x}" if one in '"\\' or one < " " else one for one in text) + '"'
 
 
 def _changes(gateway: Gateway) -> Iterator[dict[str, Any] | None]:

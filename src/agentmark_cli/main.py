@@ -11,11 +11,13 @@ from agentmark_cli.database import database
 from agentmark_cli.demo import demo
 from agentmark_cli.dev import dev
 from agentmark_cli.output import one_line
+from agentmark_cli.scores import scores
 from agentmark_cli.session_changes import delete_session, update_session
 from agentmark_cli.session_export import export_session
 from agentmark_cli.sessions import sessions
 from agentmark_cli.spans import spans
 from agentmark_cli.traces import traces
+from agentmark_cli.users import users
 
 app = typer.Typer(
     name="agentmark",
@@ -32,6 +34,8 @@ api = typer.Typer(help="Ask a running server; the local one, or with --remote th
 @sessions.callback(invoke_without_command=True)
 @traces.callback(invoke_without_command=True)
 @spans.callback(invoke_without_command=True)
+@users.callback(invoke_without_command=True)
+@scores.callback(invoke_without_command=True)
 @database.callback(invoke_without_command=True)
 def show_help(context: typer.Context) -> None:
     """Show the commands of a group that is called without one."""
@@ -46,6 +50,8 @@ app.add_typer(database, name="db")
 api.add_typer(sessions, name="sessions")
 api.add_typer(traces, name="traces")
 api.add_typer(spans, name="spans")
+api.add_typer(users, name="users")
+api.add_typer(scores, name="scores")
 sessions.command("update")(update_session)
 sessions.command("delete")(delete_session)
 sessions.command("export")(export_session)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from agentmark_cli.asking import Format, Remote, gateway_of, print_for_programs, row_of, segment
-from agentmark_cli.client import Gateway, ask, tell
+from agentmark_cli.client import Gateway, ask, send
 from agentmark_cli.errors import CommandError
 from agentmark_cli.output import count, one_line, visible
 
@@ -41,7 +41,7 @@ def update_session(
         edit["tags"] = tag or []
     if not edit:
         raise CommandError("there is nothing to change: give --name, --tag or --no-tags")
-    answer = tell(gateway_of(remote), "PATCH", _path(session_id), edit)
+    answer = send(gateway_of(remote), "PATCH", _path(session_id), edit)
     if print_for_programs(answer, output):
         return
     session = row_of(answer.body.get("data"))
@@ -64,7 +64,7 @@ def delete_session(
     gateway = gateway_of(remote)
     if not yes:
         _ask_first(gateway, session_id)
-    answer = tell(gateway, "DELETE", _path(session_id))
+    answer = send(gateway, "DELETE", _path(session_id))
     if print_for_programs(answer, output):
         return
     gone = row_of(answer.body.get("data"))

@@ -1,15 +1,20 @@
-"""`agentmark api sessions`: lists sessions, and shows one with its traces."""
+"""`agentmark api sessions`: lists sessions, and shows one turn by turn."""
 
 from typing import Annotated
 
 import typer
 
+from agentmark_cli import session_options as options
 from agentmark_cli.asking import (
+    EndDate,
     Format,
     Limit,
     Offset,
     Page,
     Remote,
+    SortBy,
+    SortOrder,
+    StartDate,
     ask_server,
     command,
     gateway_of,
@@ -18,6 +23,7 @@ from agentmark_cli.asking import (
     rows_of,
     segment,
 )
+from agentmark_cli.conversation import CONTENT_LIMIT, print_conversation
 from agentmark_cli.errors import CommandError
 from agentmark_cli.following import follow_sessions
 from agentmark_cli.output import (
@@ -27,7 +33,6 @@ from agentmark_cli.output import (
     console,
     count,
     duration,
-    long_time,
     money,
     one_line,
     short_time,
@@ -40,45 +45,83 @@ sessions = typer.Typer(help="Sessions: the traces of one conversation, job or wo
 
 @sessions.command("list")
 def list_sessions(
+    *,
     limit: Limit = None,
     offset: Offset = None,
     cursor: Annotated[str | None, typer.Option(help="Go on where an earlier page ended.")] = None,
-    name: Annotated[str | None, typer.Option(help="Only sessions with this text in their name.")] = None,
-    user_id: Annotated[str | None, typer.Option(help="Only sessions of this user.")] = None,
+    name: options.Name = None,
+    user_id: options.User = None,
+    search: options.Search = None,
+    q: options.Words = None,
+    start_date: StartDate = None,
+    end_date: EndDate = None,
+    model: options.Model = None,
+    agent: options.Agent = None,
+    service: options.Service = None,
+    environment: options.Environment = None,
+    release: options.Release = None,
+    tag: options.Tag = None,
+    status: options.Status = None,
+    metadata: options.Metadata = None,
+    least: options.Least = None,
+    most: options.Most = None,
+    filter_: options.Expression = None,
+    sort_by: SortBy = None,
+    sort_order: SortOrder = None,
     follow: Annotated[bool, typer.Option("--follow", help="Then show what changes, until Ctrl-C.")] = False,
     remote: Remote = False,
     output: Format = None,
 ) -> None:
-    """List sessions, the latest first.
+    """List the sessions that fit all options together, the latest first. An option given again means either.
 
     \b
     Examples:
       agentmark api sessions list --limit 10
       agentmark api sessions list --user-id user-123 --name "billing"
+      agentmark api sessions list --min total_cost=0.01 --metadata plan=pro --sort-by total_cost
+      agentmark api sessions list --filter 'any(span.status = error and span.name = "check_policy")'
       agentmark api sessions list --follow
       agentmark api sessions list --output json | jq -r '.data[].id'
     """  # noqa: D301 - Typer keeps the lines of a paragraph after a backspace
-    filters = {"name": name, "user_id": user_id}
+    asked: options.Asked = {
+        "name": name,
+        "user_id": user_id,
+        "search": search,
+        "q": q,
+        "start_date": start_date,
+        "end_date": end_date,
+        "model": model,
+        "agent": agent,
+        "service": service,
+        "environment": environment,
+        "release": release,
+        "tag": tag,
+        "status": status,
+        "metadata": metadata,
+        "min": least,
+        "max": most,
+        "filter": filter_,
+        "sort_by": sort_by,
+        "sort_order": sort_order,
+    }
+    parameters = options.parameters(asked)
     if follow:
         if offset is not None or cursor is not None:
             raise CommandError("--follow begins with the latest sessions: leave out --offset and --cursor")
-        follow_sessions(gateway_of(remote), Output.chosen(output), limit=limit, **filters)
+        follow_sessions(gateway_of(remote), Output.chosen(output), limit, parameters)
         return
-    answer = ask_server(remote, "/v1/sessions", limit=limit, offset=offset, cursor=cursor, **filters)
+    answer = ask_server(remote, "/v1/sessions", limit=limit, offset=offset, cursor=cursor, **parameters)
     if print_for_programs(answer, output):
         return
     rows = rows_of(answer.body.get("data"))
     page = Page(answer.body, len(rows), offset or 0)
     if not rows:
-        typer.echo(
-            page.nothing(
-                "No sessions yet: agentmark demo writes a few.", filtered=any(filters.values()), noun="session"
-            )
-        )
+        nothing = "No sessions yet: agentmark demo writes a few."
+        typer.echo(page.nothing(nothing, filtered=options.narrows(asked), noun="session"))
         return
     out = console()
     out.print(table(SESSION_COLUMNS, rows, out.width))
-    again = command("sessions", "list", limit=limit, name=name, user_id=user_id, remote=remote)
+    again = command("sessions", "list", limit=limit, remote=remote, **asked)
     typer.echo(page.summary("sessions", again, by_cursor=offset is None))
 
 
@@ -90,7 +133,9 @@ def get_session(
     remote: Remote = False,
     output: Format = None,
 ) -> None:
-    """Show one session and its traces, in their order.
+    """Show one session turn by turn: what was said, what was done for it, when, and what it cost.
+
+    In a pipe it is the session with its traces, as the server answers it.
 
     \b
     Examples:
@@ -100,89 +145,20 @@ def get_session(
     """  # noqa: D301 - Typer keeps the lines of a paragraph after a backspace
     if not session_id:
         raise CommandError("the session id is empty: agentmark api sessions list shows the ids")
-    answer = ask_server(remote, f"/v1/sessions/{segment(session_id)}", limit=limit, offset=offset)
-    if print_for_programs(answer, output, "traces"):
+    path = f"/v1/sessions/{segment(session_id)}"
+    if Output.chosen(output) is not Output.TABLE:
+        print_for_programs(ask_server(remote, path, limit=limit, offset=offset), output, "traces")
         return
+    answer = ask_server(remote, f"{path}/conversation", limit=limit, offset=offset, content_limit=CONTENT_LIMIT)
     session = row_of(answer.body.get("data"))
-    rows = rows_of(session.get("traces"))
-    page = Page(answer.body, len(rows), offset or 0)
-    _print_header(session)
-    typer.echo()
-    if not rows:
-        typer.echo(page.nothing("No traces.", filtered=False))
+    turns = rows_of(session.get("turns"))
+    print_conversation(session, turns, (offset or 0) + 1)
+    page = Page(answer.body, len({turn.get("trace_id") for turn in turns}), offset or 0)
+    if not turns:
+        typer.echo(f"\n{page.nothing('No traces.', filtered=False)}")
         return
-    out = console()
-    out.print(table(TRACE_COLUMNS, rows, out.width))
     again = command("sessions", "get", session_id, limit=limit, remote=remote)
     typer.echo(page.summary("traces", again, by_cursor=False))
-
-
-def _print_header(session: Row) -> None:
-    from rich.table import Table  # noqa: PLC0415 - what prints JSON starts faster without it
-
-    block = Table.grid(padding=(0, 2))
-    block.add_column(style="bold", no_wrap=True)
-    block.add_column(overflow="fold")
-    for label, value in _header(session):
-        if value:
-            block.add_row(label, text(value))
-    console().print(block)
-
-
-def _header(session: Row) -> list[tuple[str, str]]:
-    get = session.get
-    return [
-        ("Session", str(get("id"))),
-        ("Name", one_line(get("name") or "")),
-        ("User", _joined(get("user_ids") or [get("user_id")])),
-        ("Status", str(get("status") or "")),
-        ("Started", long_time(get("start"))),
-        ("Ended", long_time(get("end"))),
-        ("Duration", f"{duration(get('duration_ms'))}, {duration(get('latency_ms'))} per trace"),
-        ("Contains", _contents(session)),
-        ("Tokens", _tokens(session)),
-        ("Cost", _cost(session)),
-        *((label, _joined(get(label.lower()))) for label in ("Models", "Agents", "Services")),
-        *((label, _joined(get(label.lower()))) for label in ("Environments", "Releases", "Tags")),
-        (
-            "Metadata",
-            ", ".join(f"{key}={one_line(str(value))}" for key, value in (get("metadata") or {}).items()),
-        ),
-        ("Input", one_line(get("input_preview") or "")),
-        ("Output", one_line(get("output_preview") or "")),
-    ]
-
-
-def _joined(values: list[str | None] | None) -> str:
-    return ", ".join(one_line(str(value)) for value in values or [] if value is not None)
-
-
-def _contents(session: Row) -> str:
-    nouns = {
-        "trace": "traces",
-        "span": "spans",
-        "call": "calls",
-        "error": "errors",
-        "failed_trace": "failed traces",
-    }
-    counts = {words: session.get(f"{noun}_count") for noun, words in nouns.items()}
-    return ", ".join(f"{count(n)} {words.removesuffix('s') if n == 1 else words}" for words, n in counts.items())
-
-
-def _tokens(session: Row) -> str:
-    said = f"{count(session.get('total_tokens'))}: "
-    said += f"{count(session.get('input_tokens'))} in, {count(session.get('output_tokens'))} out"
-    for kind in ("cached", "reasoning"):
-        if number := session.get(f"{kind}_tokens"):
-            said += f", {count(number)} {kind}"
-    unmetered = session.get("unmetered_calls")
-    return f"{said} ({unmetered} calls did not say)" if unmetered else said
-
-
-def _cost(session: Row) -> str:
-    unpriced = session.get("unpriced_calls")
-    said = money(session.get("total_cost"))
-    return f"{said} ({unpriced} calls without a known price)" if unpriced else said
 
 
 def _called(row: Row) -> str:
@@ -212,26 +188,10 @@ SESSION_COLUMNS = [
     ),
     Column("user", lambda row: text(one_line(row.get("user_id") or "")), worth=4, least=10),
     Column("status", lambda row: text(row.get("status") or ""), worth=3),
-    Column("started", lambda row: text(short_time(row.get("start"))), worth=8),
+    Column("activity", lambda row: text(short_time(row.get("end") or row.get("start"))), worth=8),
     Column("duration", lambda row: text(duration(row.get("duration_ms"))), worth=2, right=True),
     Column("traces", lambda row: text(count(row.get("trace_count"))), worth=1, right=True),
     Column("tokens", lambda row: text(count(row.get("total_tokens"))), worth=5, right=True),
     Column("cost", lambda row: text(_cost_cell(row)), worth=7, right=True),
     Column("errors", lambda row: text(*_errors(row)), worth=6, right=True),
-]
-
-TRACE_COLUMNS = [
-    Column("started", lambda row: text(short_time(row.get("start"))), worth=9),
-    Column("name", lambda row: text(_called(row)), worth=10, share=0.2),
-    Column(
-        "status",
-        lambda row: text(row.get("status") or "", "red" if row.get("status") == "error" else ""),
-        worth=6,
-    ),
-    Column("duration", lambda row: text(duration(row.get("duration_ms"))), worth=5, right=True),
-    Column("spans", lambda row: text(count(row.get("span_count"))), worth=1, right=True),
-    Column("tokens", lambda row: text(count(row.get("total_tokens"))), worth=3, right=True),
-    Column("cost", lambda row: text(_cost_cell(row)), worth=7, right=True),
-    Column("errors", lambda row: text(*_errors(row)), worth=2, right=True),
-    Column("input", lambda row: text(one_line(row.get("input_preview") or "")), worth=4, share=0.25),
 ]

@@ -2,11 +2,25 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 
 from agentmark_server import dashboard, ingest
-from agentmark_server.api import changes, errors, events, export, health, sessions, spans, traces
+from agentmark_server.api import (
+    changes,
+    conversation,
+    errors,
+    events,
+    export,
+    health,
+    metrics,
+    scores,
+    sessions,
+    spans,
+    traces,
+    users,
+)
 from agentmark_server.decoders import Decoders
 from agentmark_server.decoding import SpanReader
 from agentmark_server.doors import LocalOnly, RawPath
@@ -16,6 +30,15 @@ from agentmark_server.pricing import Prices
 from agentmark_server.settings import Settings
 from agentmark_server.store import open_store
 from agentmark_server.writer import Writer
+
+
+class _Server(FastAPI):
+    """Describes what its routes answer with that is not made with pydantic."""
+
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        document["components"]["schemas"] |= conversation.COMPONENTS
+        return document
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -43,7 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
             indexer.stop()
             store.close()
 
-    app = FastAPI(
+    app = _Server(
         title="AgentMark",
         version="1",
         description="Sessions of language model programs: the traces of one conversation, job or workflow.",
@@ -57,6 +80,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(sessions.router(store, settings))
     app.include_router(traces.router(store))
     app.include_router(spans.router(store))
+    app.include_router(users.router(store))
+    app.include_router(metrics.router(store))
+    app.include_router(scores.router(store))
+    app.include_router(conversation.router(store, settings))
     app.include_router(changes.router(store, live, settings))
     app.include_router(export.router(store, settings))
     app.include_router(events.router(store, live))

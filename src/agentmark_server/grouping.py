@@ -12,6 +12,7 @@ import msgspec
 
 from agentmark_server.intervals import Intervals, union
 from agentmark_server.model import EARLIEST, LATEST, Kind, Labels, Role, Said, Span, SpanStatus, Totals
+from agentmark_server.moments import Moment, Tally, minute_of, moment_of
 
 _LEVELS_BETWEEN_COPIES: Final = 64
 _CALLS_BETWEEN_COPIES: Final = 16
@@ -30,6 +31,10 @@ class Part(msgspec.Struct, array_like=True, gc=False):
     labels: Labels
     busy: Intervals = ()
     """When calls, tools and retrievals were under way."""
+    tallies: list[tuple[Moment, Tally]] = []
+    """What it adds to the numbers of each moment."""
+    minutes: list[int] = []
+    """The minutes in which spans of it start."""
 
 
 class Grouped(msgspec.Struct):
@@ -43,6 +48,10 @@ class Grouped(msgspec.Struct):
     """Spans that log records say more of, with that."""
     parts: dict[str | None, Part]
     """The share of each owner."""
+    failed: frozenset[bytes] = frozenset()
+    """Spans that count as errors: those that failed, with none below them that did."""
+    costs: dict[bytes, int] = {}
+    """What counts of calls that were recorded several times, in 1e-12 USD: a copy may state the cost."""
 
 
 class _Node(msgspec.Struct, gc=False, eq=False):
@@ -62,6 +71,11 @@ class _Node(msgspec.Struct, gc=False, eq=False):
     """Tokens of what counts at and below it, and of what roll-ups there state beyond that."""
     unaccounted: int = 0
     error_below: bool = False
+
+    @property
+    def failed(self) -> bool:
+        """Whether it counts as an error."""
+        return self.span.status == "error" and not self.error_below
 
 
 Say = Callable[[bytes, "Side"], str | None]
@@ -105,8 +119,15 @@ def group(spans: Iterable[Span], say: Say = _silent) -> Grouped:
         own = in_time if len(by_owner) == 1 else [span for span in in_time if owners[span.span_id] == owner]
         labels = _labels(own, owner, _with_events(say, events) if events else say)
         totals = _totals(members, labels, failed=status == "error")
-        parts[owner] = Part(name, status, totals, labels, _busy(own, labels))
-    return Grouped(owners, frozenset([node.span.span_id for node in nodes if node.counts]), joined, parts)
+        parts[owner] = Part(name, status, totals, labels, _busy(own, labels), *_in_time(members))
+    return Grouped(
+        owners,
+        frozenset([node.span.span_id for node in nodes if node.counts]),
+        joined,
+        parts,
+        frozenset([node.span.span_id for node in nodes if node.failed]),
+        {node.span.span_id: cost for node in nodes if node.mirrored_by and (cost := _cost(node)) is not None},
+    )
 
 
 def _joined(spans: Sequence[Span], events: Sequence[Span]) -> dict[bytes, Span]:
@@ -336,8 +357,7 @@ def _totals(members: Sequence[_Node], labels: Labels, *, failed: bool) -> Totals
         totals.duration = max(0, labels.end - labels.start)
     for node in members:
         totals.unaccounted_tokens += node.unaccounted
-        if node.span.status == "error" and not node.error_below:
-            totals.error_count += 1
+        totals.error_count += node.failed
         if node.counts:
             _count(totals, node)
     return totals
@@ -358,6 +378,25 @@ def _count(totals: Totals, node: _Node) -> None:
         totals.unpriced_calls += 1
     else:
         totals.unmetered_calls += 1
+
+
+def _in_time(members: Sequence[_Node]) -> tuple[list[tuple[Moment, Tally]], list[int]]:
+    """What happened in which moments, and in which minutes spans start; those of broken clocks are left out."""
+    tallies: dict[Moment, Tally] = {}
+    minutes: set[int] = set()
+    for node in members:
+        minute = minute_of(node.span.start)
+        if minute is None:
+            continue
+        minutes.add(minute)
+        failed = node.span.status == "error" and not node.error_below
+        if node.counts or failed:
+            moment = moment_of(node.span, minute)
+            tally = tallies[moment] = tallies.get(moment) or Tally()
+            tally.errors += failed
+            if node.counts:
+                tally.add_call(node.span, _cost(node))
+    return list(tallies.items()), sorted(minutes)
 
 
 def _cost(node: _Node) -> int | None:

@@ -321,6 +321,43 @@ class Page(msgspec.Struct, Generic[Item], frozen=True):
     next_cursor: str | None
 
 
+class User(msgspec.Struct, frozen=True):
+    """A user of sessions, with the sums over all sessions that have this user."""
+
+    id: str
+    session_count: int
+    trace_count: int
+    call_count: int
+    error_count: int
+    input_tokens: int
+    output_tokens: int
+    cost: int
+    priced_calls: int
+    first: int | None
+    """When the first of the sessions begins."""
+    last: int | None
+    """When the last of the sessions ends."""
+
+
+ResourceType = Literal["session", "trace", "span"]
+
+
+class Score(msgspec.Struct, frozen=True):
+    """What somebody or something thinks of a session, a trace or a span. Ids of traces and spans are in hex."""
+
+    id: str
+    resource_type: ResourceType
+    resource_id: str
+    trace_id: str | None
+    """Of a trace its own, of a span that of its trace."""
+    name: str
+    score: float
+    label: str | None
+    reason: str | None
+    source: str
+    created_at: int
+
+
 Value = str | bool | int | float | bytes | list["Value"] | dict[str, "Value"] | None
 """An attribute's value as OTLP's `AnyValue` can hold it."""
 

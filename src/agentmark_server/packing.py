@@ -28,6 +28,9 @@ KINDS: Final = (
 )
 ROLES: Final = (Role.UNKNOWN, Role.CALL, Role.ROLL_UP, Role.EVENT)
 
+TERMS: Final = 10
+"""Texts of a row: name, provider, model, agent, service, scope, user, prompt, status message, metadata."""
+
 _LEVEL: Final = 1
 """zstd's: higher ones cost more time than the room that they save is worth."""
 
@@ -58,7 +61,7 @@ class Rows(msgspec.Struct, array_like=True, gc=False):
     """A narrow row for each span, with the places of what many rows share in lists beside."""
 
     rows: list[Row]
-    """Each: places of owner, name, provider, model, agent, service, scope and user, then plain values."""
+    """Each: places of the owner and of TERMS texts, then plain values."""
     owners: list[str | None]
     terms: list[str | None]
     """Texts; the first is none, for what is absent."""
@@ -186,6 +189,7 @@ class _Packed(msgspec.Struct, array_like=True, gc=False):
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
+_json: Final = msgspec.json.Encoder()
 _packed: Final = msgspec.msgpack.Decoder(tuple[list[Context], list[_Packed]])
 _contents: Final = msgspec.msgpack.Decoder(list[bytes])
 
@@ -247,7 +251,10 @@ def rows_of(facts: Iterable[Fact], grouped: Grouped) -> Rows:
     for fact in facts:
         span = grouped.joined.get(fact.span.span_id, fact.span)
         context, owner = span.context, grouped.owners.get(span.span_id)
-        said = span.name, span.provider, span.model, span.agent, context.service, context.scope, context.user_id
+        said = (
+            *(span.name, span.provider, span.model, span.agent, context.service, context.scope or None),
+            *(context.user_id, span.prompt_name, span.status_message, _metadata(context)),
+        )
         rows.append(
             (
                 owners.setdefault(owner, len(owners)),
@@ -261,10 +268,16 @@ def rows_of(facts: Iterable[Fact], grouped: Grouped) -> Rows:
                 span.span_id in grouped.counted,
                 *msgspec.structs.astuple(span.usage)[:-1],
                 fact.attribute_count,
+                span.parent_id or None,
             )
         )
-    uses = Counter(place for row in rows for place in row[1:8])
+    uses = Counter(place for row in rows for place in row[1 : 1 + TERMS])
     return Rows(rows, list(owners), list(terms), [uses[place] for place in range(len(terms))])
+
+
+def _metadata(context: Context) -> str | None:
+    """All metadata of a span as one text, the same for the same: JSON, sorted by key."""
+    return _json.encode(dict(context.metadata)).decode() if context.metadata else None
 
 
 def signed(number: int) -> int:

@@ -85,3 +85,80 @@ class SessionQuery(msgspec.Struct, frozen=True):
     """For whatever asks for the status."""
     order: Order = Order.END
     ascending: bool = False
+
+
+class UserOrder(StrEnum):
+    """What a list of users can be sorted by."""
+
+    LAST = "last_seen"
+    FIRST = "first_seen"
+    ID = "id"
+    SESSIONS = "session_count"
+    TRACES = "trace_count"
+    COST = "total_cost"
+    TOKENS = "total_tokens"
+    ERRORS = "error_count"
+
+
+class UserQuery(msgspec.Struct, frozen=True):
+    """Which users are asked for, in which order; with a range of time, by the sessions that overlap it."""
+
+    searches: tuple[str, ...] = ()
+    """Parts of the id, in any case."""
+    since: int | None = None
+    until: int | None = None
+    order: UserOrder = UserOrder.LAST
+    ascending: bool = False
+
+
+class Dimension(StrEnum):
+    """What calls are told apart by."""
+
+    MODEL = "model"
+    AGENT = "agent"
+    SERVICE = "service"
+    ENVIRONMENT = "environment"
+
+
+class BucketWidth(StrEnum):
+    """How long the stretches of a time series are."""
+
+    MINUTE = "minute"
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+
+    @property
+    def minutes(self) -> int:
+        """How many minutes that is."""
+        return {"minute": 1, "hour": 60, "day": 1440, "week": 10_080}[self]
+
+
+class MetricsQuery(msgspec.Struct, frozen=True):
+    """Which numbers of which time (ns) are asked for; None is as far as there is anything."""
+
+    since: int | None = None
+    until: int | None = None
+    width: BucketWidth | None = None
+    """None is what suits the range."""
+    group_by: Dimension | None = None
+    only: tuple[tuple[Dimension, tuple[str, ...]], ...] = ()
+    """Calls that have any of some values of a dimension, of each that stands here."""
+    sessions: bool = True
+    """Whether sessions are counted: in a long range that takes the most time."""
+
+
+class ScoreQuery(msgspec.Struct, frozen=True):
+    """Which scores are asked for, all conditions together; of several values any will do."""
+
+    resource_types: tuple[str, ...] = ()
+    resource_ids: tuple[str, ...] = ()
+    trace_ids: tuple[str, ...] = ()
+    """In hex: those of the traces, and of their spans."""
+    names: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    least: float | None = None
+    most: float | None = None
+    since: int | None = None
+    until: int | None = None
+    ascending: bool = False

@@ -171,6 +171,9 @@ def test_nothing_is_left_in_the_files(server: RunningServer) -> None:
         time.sleep(0.1)
     gone = {7, *random.sample(everything, 120)}
     names = {f"q{n:04}z" for n in gone}
+    for name in names:
+        score = {"resource_id": f"session-{name}", "resource_type": "session", "name": name, "score": 1}
+        assert httpx2.post(f"{server.url}/v1/scores", json=score).status_code == 201
     compressed = list(chunks_of(server, names))
     assert len(compressed) > 2 * len(gone)
     before = files_of(server)

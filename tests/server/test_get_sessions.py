@@ -90,6 +90,29 @@ def test_filters_together(server: RunningServer) -> None:
     assert body["pagination"]["total"] == 2
 
 
+def test_filter(server: RunningServer) -> None:
+    """`filter` finds the sessions for which it holds, together with the other parameters."""
+    assert ids(server, filter='user_id = "u1" or name = "STRASSE"', name="b") == ["s04", "s01"]
+    assert ids(server, filter='any(span.name = "root" and span.duration_ms >= 10000)') == ["s11", "s10"]
+    assert ids(server, filter='name does not exist and end > "2025-11-24T16:00:05Z"') == ["s11", "s07"]
+    body = server.get("/v1/sessions", filter="not any(span.status = error)", limit=1, offset=3)
+    assert ([one["id"] for one in body["data"]], body["pagination"]["total"]) == (["s08"], 12)
+
+
+def test_bounds_and_metadata(shared_server: RunningServer) -> None:
+    """`min_`, `max_` and `metadata.<key>` work for any column and any key."""
+    for plan in ("free", "pro"):
+        tokens: dict[str, Any] = {
+            "gen_ai__usage__input_tokens": len(plan),
+            "agentmark__metadata__bounded/plan": plan,
+        }
+        post(shared_server.url, call(plan, "chat", session__id=f"bounds-{plan}", **tokens))
+    asked = {"metadata.bounded/plan": ["free", "pro"]}
+    assert ids(shared_server, **asked, min_input_tokens=4) == ["bounds-free"]
+    assert ids(shared_server, **asked, max_input_tokens=3.5, max_duration_ms=1) == ["bounds-pro"]
+    assert ids(shared_server, **asked, sort_by="total_tokens", sort_order="asc") == ["bounds-pro", "bounds-free"]
+
+
 WRONG = {
     "limit=0": "limit",
     "limit=1001": "limit",
@@ -101,6 +124,16 @@ WRONG = {
     "cursor=nonsense": "cursor",
     "cursor=%00": "cursor",
     "cursor=k8DAwA&offset=3": "cursor",
+    "filter=": "filter: column 1",
+    "filter=total_cost+%3E+lots": "filter: column 14",
+    "filter=any(span.colour+exists)": "filter: column 5",
+    "min_total_cost=much": "min_total_cost",
+    "max_span_count=inf": "max_span_count",
+    "min_name=3": "min_name",
+    "metadata=x": "metadata",
+    "start_date=yesterday": "start_date",
+    "status=asleep": "status",
+    "sort_by=colour": "sort_by",
 }
 
 

@@ -9,6 +9,7 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
@@ -45,6 +46,14 @@ def spans_owned_by(session_id: str, sent: Iterable[Sent]) -> set[tuple[bytes, by
     return {(m.trace.id, m.span.span_id) for t in _traces(sent) for m in t.members if m.owner == session_id}
 
 
+def members_by_session(sent: Iterable[Sent]) -> "dict[str, list[Member]]":
+    """Of every session the spans that it owns."""
+    found: dict[str, list[Member]] = defaultdict(list)
+    for member in [member for trace in _traces(sent) for member in trace.members if member.owner]:
+        found[str(member.owner)].append(member)
+    return found
+
+
 def version(sent: Sent) -> tuple[int, int, bytes]:
     """Of two versions of a span the greater stays."""
     return sent.span.end_time_unix_nano, len(sent.span.attributes), canonical(sent.span)
@@ -78,7 +87,7 @@ class _Trace:
         self.parents = {span_id: self._parent(span_id) for span_id in self.spans}
         self.root = self.spans[min(self.spans, key=self._nearness)]
         self.fallback = self._nearest_the_root(APPLICATION_KEYS) or self._nearest_the_root(FRAMEWORK_KEYS)
-        self.members = [_Member(self, span_id) for span_id in self.spans]
+        self.members = [Member(self, span_id) for span_id in self.spans]
         self.session_ids = {member.owner for member in self.members if member.owner}
 
     def _parent(self, span_id: bytes) -> bytes | None:
@@ -122,22 +131,37 @@ class _Trace:
             (self.depth(span_id), keys.index(key), *_order(span), value)
             for span_id, span in self.spans.items()
             for key in keys
-            if (value := _text(span, key))
+            if (value := attribute_text(span, key))
         ]
         return min(found)[-1] if found else None
 
     def owner(self, span_id: bytes) -> str | None:
         for one in self.line(span_id):
             for key in APPLICATION_KEYS:
-                if value := _text(self.spans[one], key):
+                if value := attribute_text(self.spans[one], key):
                     return value
         return self.fallback
 
     def counts(self, span_id: bytes) -> bool:
         """Whether the usage of a span is added up: of every call, of others where nothing below counts."""
         span = self.spans[span_id]
-        is_call = _text(span, "gen_ai.operation.name") in CALLS
+        is_call = attribute_text(span, "gen_ai.operation.name") in CALLS
         return is_call or (_has_usage(span) and not any(self.counts(other) for other in self.below(span_id)))
+
+    def unaccounted(self, span_id: bytes) -> int:
+        """What a span states beyond what is accounted for below it, where something there counts."""
+        is_call = attribute_text(self.spans[span_id], "gen_ai.operation.name") in CALLS
+        if is_call or not any(self.counts(other) for other in self.below(span_id)):
+            return 0
+        return max(0, _stated(self.spans[span_id]) - self._accounted_below(span_id))
+
+    def _accounted_below(self, span_id: bytes) -> int:
+        children = [child for child, parent in self.parents.items() if parent == span_id]
+        return sum(self._accounted(child) for child in children)
+
+    def _accounted(self, span_id: bytes) -> int:
+        own = _stated(self.spans[span_id]) if self.counts(span_id) else self.unaccounted(span_id)
+        return own + self._accounted_below(span_id)
 
     def is_failure(self, span_id: bytes) -> bool:
         """Whether a span failed and none below it did."""
@@ -145,7 +169,7 @@ class _Trace:
 
 
 @dataclass
-class _Member:
+class Member:
     """A span, and what its trace makes of it."""
 
     trace: _Trace
@@ -157,6 +181,7 @@ class _Member:
         self.owner = self.trace.owner(self.span_id)
         self.counts = self.trace.counts(self.span_id)
         self.is_failure = self.trace.is_failure(self.span_id)
+        self.unaccounted = self.trace.unaccounted(self.span_id)
 
 
 def _session(session_id: str, traces: Iterable[_Trace]) -> Answer:
@@ -170,27 +195,31 @@ def _session(session_id: str, traces: Iterable[_Trace]) -> Answer:
     }
 
 
-def _trace(trace: _Trace, members: Collection[_Member]) -> Answer:
+def _trace(trace: _Trace, members: Collection[Member]) -> Answer:
     status = {Status.STATUS_CODE_ERROR: "error", Status.STATUS_CODE_OK: "ok"}.get(trace.root.status.code, "unset")
     labels = {"id": trace.id, "name": trace.root.name, "status": status, "session_ids": sorted(trace.session_ids)}
     return {**_summary(members), **labels}
 
 
-def _summary(members: Collection[_Member]) -> Answer:
+def _summary(members: Collection[Member]) -> Answer:
     """What a session, or its share of a trace, says of the spans in it."""
     spans = [member.span for member in members]
     traces = {member.trace.id: member.trace for member in members}.values()
     durations = [_duration([m.span for m in members if m.trace is trace]) for trace in traces]
     counted = [member.span for member in members if member.counts]
+    costs = [cost for span in counted if (cost := _cost(span)) is not None]
     names, users = _said(spans, "agentmark.session_name"), _said(spans, "user.id")
+    outcomes = _said(spans, "agentmark.session_outcome")
     return {
         "start": min(_starts(spans), default=None),
         "end": max(_ends(spans), default=None),
         "running_since": max(_starts([s for s in spans if not s.end_time_unix_nano]), default=None),
         "name": max(names)[-1] if names else None,
+        "outcome": max(outcomes)[-1] if outcomes else None,
         "user_id": min(users)[-1] if users else None,
         "user_ids": sorted({user[-1] for user in users}),
         "models": sorted({model for span in spans if (model := _model(span))}),
+        "agents": sorted({agent for span in spans if (agent := attribute_text(span, "gen_ai.agent.name"))}),
         "services": sorted({member.service for member in members if member.service}),
         "tags": sorted({tag for span in spans for tag in _tags(span)}),
         "metadata": {key: max(_said(spans, METADATA + key))[-1] for key in _metadata_keys(spans)},
@@ -201,11 +230,13 @@ def _summary(members: Collection[_Member]) -> Answer:
         "span_count": len(spans),
         "call_count": len(counted),
         "error_count": sum(member.is_failure for member in members),
-        "input_tokens": sum(_tokens(span, "input_tokens") or 0 for span in counted),
-        "output_tokens": sum(_tokens(span, "output_tokens") or 0 for span in counted),
-        "cached_tokens": sum(_tokens(span, "cache_read.input_tokens") or 0 for span in counted),
-        "reasoning_tokens": sum(_tokens(span, "reasoning.output_tokens") or 0 for span in counted),
-        "unpriced_calls": sum(_has_usage(span) for span in counted),
+        "input_tokens": sum(tokens_of(span, "input_tokens") or 0 for span in counted),
+        "output_tokens": sum(tokens_of(span, "output_tokens") or 0 for span in counted),
+        "cached_tokens": sum(tokens_of(span, "cache_read.input_tokens") or 0 for span in counted),
+        "reasoning_tokens": sum(tokens_of(span, "reasoning.output_tokens") or 0 for span in counted),
+        "total_cost": sum(costs, Decimal(0)) if costs else None,
+        "unaccounted_tokens": sum(member.unaccounted for member in members),
+        "unpriced_calls": sum(_has_usage(span) and _cost(span) is None for span in counted),
         "unmetered_calls": sum(not _has_usage(span) for span in counted),
     }
 
@@ -221,7 +252,7 @@ def _attribute(span: Span, key: str) -> Any:
     return None
 
 
-def _text(span: Span, key: str) -> str | None:
+def attribute_text(span: Span, key: str) -> str | None:
     """Texts and numbers as text, without white space at the ends."""
     value = _attribute(span, key)
     return None if value is None else str(value).strip() or None
@@ -229,7 +260,9 @@ def _text(span: Span, key: str) -> str | None:
 
 def _said(spans: Iterable[Span], key: str) -> list[tuple[int, bytes, bytes, str]]:
     """What spans say under a key: the start puts it in order; trace and span id settle ties."""
-    return [(s.start_time_unix_nano, s.trace_id, s.span_id, text) for s in spans if (text := _text(s, key))]
+    return [
+        (s.start_time_unix_nano, s.trace_id, s.span_id, text) for s in spans if (text := attribute_text(s, key))
+    ]
 
 
 def _tags(span: Span) -> list[str]:
@@ -242,16 +275,27 @@ def _metadata_keys(spans: Iterable[Span]) -> list[str]:
 
 
 def _model(span: Span) -> str | None:
-    return _text(span, "gen_ai.response.model") or _text(span, "gen_ai.request.model")
+    return attribute_text(span, "gen_ai.response.model") or attribute_text(span, "gen_ai.request.model")
 
 
-def _tokens(span: Span, name: str) -> int | None:
+def tokens_of(span: Span, name: str) -> int | None:
     value = _attribute(span, f"gen_ai.usage.{name}")
     return None if value is None or int(value) < 0 else int(value)
 
 
+def _stated(span: Span) -> int:
+    return (tokens_of(span, "input_tokens") or 0) + (tokens_of(span, "output_tokens") or 0)
+
+
+def _cost(span: Span) -> Decimal | None:
+    """Dollars; 0 says nothing."""
+    return Decimal(str(_attribute(span, "gen_ai.usage.cost") or 0)) or None
+
+
 def _has_usage(span: Span) -> bool:
-    return any(_tokens(span, name) is not None for name in ("input_tokens", "output_tokens"))
+    return _cost(span) is not None or any(
+        tokens_of(span, name) is not None for name in ("input_tokens", "output_tokens")
+    )
 
 
 def _failed(span: Span) -> bool:
@@ -301,7 +345,7 @@ def _tree(trace: _Trace, parent_id: bytes | None, depth: int) -> list[tuple[byte
 def _span(trace: _Trace, span_id: bytes, depth: int) -> Answer:
     span = trace.spans[span_id]
     start, end = span.start_time_unix_nano, span.end_time_unix_nano
-    tokens = [_tokens(span, "input_tokens"), _tokens(span, "output_tokens")]
+    tokens = [tokens_of(span, "input_tokens"), tokens_of(span, "output_tokens")]
     stated = [number for number in tokens if number is not None]
     return {
         "trace_id": trace.id,
@@ -316,7 +360,7 @@ def _span(trace: _Trace, span_id: bytes, depth: int) -> Answer:
         "tokens": sum(stated) if stated else None,
         "session_id": trace.owner(span_id),
         "counted": trace.counts(span_id),
-        "user_id": _text(span, "user.id"),
+        "user_id": attribute_text(span, "user.id"),
         "model": _model(span),
     }
 
@@ -327,4 +371,4 @@ _KINDS = {"chat": "llm", "embeddings": "embedding", "invoke_agent": "agent", "ex
 def _kind(span: Span, stated: Collection[int]) -> str:
     """By the operation; else something with a model and tokens has to do with a model."""
     guessed = "llm" if stated and _model(span) else "function"
-    return _KINDS.get(_text(span, "gen_ai.operation.name") or "", guessed)
+    return _KINDS.get(attribute_text(span, "gen_ai.operation.name") or "", guessed)

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,7 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from agentmark_server import decoding
 from agentmark_server.decoding import SpanReader
-from agentmark_server.model import Labels, ReceivedSpan, Session, Slice, Totals, Trace
+from agentmark_server.model import PICO, Labels, ReceivedSpan, Session, Slice, Totals, Trace
 from agentmark_server.packing import Share, pack
 from agentmark_server.queries import LabelKind, Labelled, SessionQuery
 from agentmark_server.store import SpanReader as Reader
@@ -28,7 +29,7 @@ LIMIT = 1 << 26
 _TOTALS = (
     *("trace_count", "failed_trace_count", "timed_trace_count", "duration", "span_count", "call_count"),
     *("error_count", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"),
-    *("unpriced_calls", "unmetered_calls"),
+    *("unpriced_calls", "unmetered_calls", "unaccounted_tokens"),
 )
 """What the oracle knows of totals."""
 
@@ -136,7 +137,10 @@ def _summary(totals: Totals, labels: Labels) -> dict[str, Any]:
         "end": labels.end,
         "running_since": labels.running_since,
         "name": labels.name and labels.name[-1],
+        "outcome": labels.outcome and labels.outcome[-1],
         "user_id": labels.user and labels.user[-1],
+        "agents": sorted(labels.agents),
+        "total_cost": Decimal(totals.cost) / PICO if totals.priced_calls else None,
         "user_ids": sorted(labels.users),
         "models": sorted(labels.models),
         "services": sorted(labels.services),

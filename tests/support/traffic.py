@@ -23,6 +23,7 @@ SERVICES = ["", "api", "worker"]
 OPERATIONS = ["chat", "embeddings", "invoke_agent", "execute_tool", "unheard_of"]
 # Nobody has a price for such models.
 MODELS = ["model-a", "model-b", "model-c"]
+MESSAGES = ["", "timeout", "Too many requests"]
 BROKEN = [0, 1, START - 40 * 365 * 24 * 3600 * 10**9, 2**63, 2**64 - 1]
 """Times of broken clocks."""
 
@@ -40,6 +41,13 @@ OPTIONAL: dict[str, tuple[int, list[Any]]] = {
     "gen_ai.usage.output_tokens": (40, [0, 1000, 10_000]),
     "gen_ai.usage.cache_read.input_tokens": (10, [3]),
     "gen_ai.usage.reasoning.output_tokens": (10, [5]),
+    "gen_ai.usage.cost": (15, [0, 0.25, 0.5, "1e-9"]),
+    "gen_ai.agent.name": (10, ["planner", "Researcher"]),
+    "gen_ai.provider.name": (15, ["openai", "anthropic"]),
+    "agentmark.session_outcome": (8, ["done", "failed"]),
+    "agentmark.prompt_name": (10, ["greet"]),
+    "agentmark.input": (20, ["Hello there", "Straße?"]),
+    "agentmark.output": (20, ["General", "sorry"]),
     "gen_ai.request.model": (20, MODELS),
     "gen_ai.response.model": (20, MODELS),
 }
@@ -75,11 +83,16 @@ def _sent(random: Random, trace: str, place: int, size: int) -> Sent:
         name=f"span {place}",
         start_time_unix_nano=start,
         end_time_unix_nano=0 if _chance(random, 10) else _time(random, _near(random, start)),
-        status={"code": 2 if _chance(random, 30) else random.randint(0, 1)},
+        status=_status(random),
         # With a response of its own no call passes for the copy of another.
         attributes=pairs({"gen_ai.response.id": f"{trace}/{place}"} | _attributes(random)),
     )
     return Sent(span, random.choice(SERVICES))
+
+
+def _status(random: Random) -> dict[str, Any]:
+    failed = _chance(random, 30)
+    return {"code": 2, "message": random.choice(MESSAGES)} if failed else {"code": random.randint(0, 1)}
 
 
 def _with_another_value(random: Random, sent: Sent) -> Sent:

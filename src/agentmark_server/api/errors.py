@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from agentmark_server.store import BadCursorError, StoreError
+from agentmark_server.store import BadCursorError, StoreError, TooManyBucketsError
 
 
 class Fault(BaseModel):
@@ -64,6 +64,11 @@ def install(app: FastAPI) -> None:
     async def _bad_cursor(_: Request, error: BadCursorError) -> JSONResponse:
         faults = [Fault(place="cursor", message=str(error))]
         return reply(HTTPStatus.BAD_REQUEST, "invalid_parameter", f"cursor: {error}", faults)
+
+    @app.exception_handler(TooManyBucketsError)
+    async def _too_many_buckets(_: Request, error: TooManyBucketsError) -> JSONResponse:
+        faults = [Fault(place="bucket", message=str(error))]
+        return reply(HTTPStatus.BAD_REQUEST, "invalid_parameter", f"bucket: {error}", faults)
 
     @app.exception_handler(NotFoundError)
     async def _not_found(_: Request, error: NotFoundError) -> JSONResponse:

@@ -42,6 +42,6 @@ class SliceParameters(BaseModel):
 
 
 class NoParameters(BaseModel):
-    """For routes that know none."""
+    """Of a route that takes none."""
 
     model_config = ConfigDict(extra="forbid")

@@ -9,6 +9,8 @@ from agentmark_server.model import (
     RUNNING_AT_MOST,
     Labels,
     Page,
+    ResourceType,
+    Score,
     Session,
     SessionStatus,
     SpanStatus,
@@ -64,7 +66,7 @@ def _summary(totals: Totals, labels: Labels) -> dict[str, object]:
         "start": rfc3339(labels.start),
         "end": rfc3339(labels.end),
         "duration_ms": max(0, (labels.end or 0) - (labels.start or 0)) / NS_IN_MS if known else None,
-        "latency_ms": totals.duration / timed / NS_IN_MS if timed else None,
+        "latency_ms": totals.duration // timed / NS_IN_MS if timed else None,
         "span_count": totals.span_count,
         "call_count": totals.call_count,
         "error_count": totals.error_count,
@@ -152,10 +154,42 @@ class TraceSchema(_Summary):
         )
 
 
+class ScoreSchema(BaseModel):
+    """What somebody or something thinks of a session, a trace or a span."""
+
+    id: str
+    resource_type: ResourceType
+    resource_id: str = Field(description="Of traces and spans in hex.")
+    trace_id: str | None = Field(description="Of a trace its own, of a span that of its trace, in hex.")
+    name: str
+    score: float
+    label: str | None
+    reason: str | None
+    source: str
+    created_at: str = Field(description="When the server got it first: RFC 3339, UTC.")
+
+    @classmethod
+    def of(cls, score: Score) -> Self:
+        """The shape of a score."""
+        return cls(
+            id=score.id,
+            resource_type=score.resource_type,
+            resource_id=score.resource_id,
+            trace_id=score.trace_id,
+            name=score.name,
+            score=score.score,
+            label=score.label,
+            reason=score.reason,
+            source=score.source,
+            created_at=rfc3339(score.created_at) or "",
+        )
+
+
 class SessionWithTraces(SessionSchema):
     """A session and its traces, in order of their start."""
 
     traces: list[TraceSchema]
+    scores: list[ScoreSchema] = Field(description="Of the session itself, the latest 100.")
 
 
 class Pagination(BaseModel):

@@ -2,10 +2,17 @@
 
 import math
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from fastapi import Query
-from pydantic import AfterValidator, Field, FiniteFloat, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    FiniteFloat,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    TypeAdapter,
+    model_validator,
+)
 
 from agentmark_server import filters
 from agentmark_server.api.parameters import SliceParameters
@@ -64,24 +71,23 @@ class SessionParameters(SliceParameters):
     )
     sort_by: Order = Field(Order.END, description="What to sort by: ties by id, those without a value last.")
     sort_order: Literal["asc", "desc"] = Field("desc", description="Upwards or downwards.")
-    metadata: Annotated[dict[str, list[str]], Query(include_in_schema=False)] = Field(default_factory=dict)
-    bounds: Annotated[dict[str, FiniteFloat], Query(include_in_schema=False)] = Field(default_factory=dict)
+    _metadata: dict[str, list[str]] = PrivateAttr(default_factory=dict)
+    _bounds: dict[str, float] = PrivateAttr(default_factory=dict)
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _named(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """Gather parameters with a name in their own: `metadata.<key>`, `min_<column>`, `max_<column>`."""
-        metadata = {name: value for name, value in given.items() if name.startswith(_METADATA)}
+    def _named(cls, given: dict[str, Any], read: ModelWrapValidatorHandler[Self]) -> Self:
+        """Read parameters with a name in their own apart: `metadata.<key>`, `min_<column>`, `max_<column>`."""
         bounds = {name: value for name, value in given.items() if name in _BOUNDS}
+        metadata = {name: value for name, value in given.items() if name.startswith(_METADATA)}
         rest = {name: value for name, value in given.items() if name not in metadata.keys() | bounds.keys()}
-        if "bounds" in rest or "metadata" in rest:
-            msg = "metadata is asked for by its key, as metadata.<key>"
-            raise ValueError(msg)
-        keyed = {
+        parameters = read(rest)
+        parameters._bounds = _numbers.validate_python(bounds)  # noqa: SLF001  # its own
+        parameters._metadata = {  # noqa: SLF001
             name.removeprefix(_METADATA): value if isinstance(value, list) else [value]
             for name, value in metadata.items()
         }
-        return rest | {"metadata": keyed, "bounds": bounds}
+        return parameters
 
     def query(self, activity: Activity) -> SessionQuery:
         """As the store takes it."""
@@ -95,7 +101,7 @@ class SessionParameters(SliceParameters):
             LabelKind.TAG: self.tag,
         }
         labelled = [Labelled(kind, tuple(said)) for kind, said in labels.items() if said]
-        keyed = [Labelled(LabelKind.METADATA, tuple(said), key) for key, said in self.metadata.items()]
+        keyed = [Labelled(LabelKind.METADATA, tuple(said), key) for key, said in self._metadata.items()]
         return SessionQuery(
             names=tuple(self.name),
             labelled=(*labelled, *keyed),
@@ -112,7 +118,7 @@ class SessionParameters(SliceParameters):
         )
 
     def _between(self) -> list[Between]:
-        columns = {name.partition("_")[2] for name in self.bounds}
+        columns = {name.partition("_")[2] for name in self._bounds}
         return [
             Between(column, self._bound("min", column, math.ceil), self._bound("max", column, math.floor))
             for column in sorted(columns)
@@ -120,7 +126,7 @@ class SessionParameters(SliceParameters):
 
     def _bound(self, side: str, column: str, whole: Any) -> int | None:
         """In the model's units, which are whole numbers that fit into 64 bits."""
-        value = self.bounds.get(f"{side}_{column}")
+        value = self._bounds.get(f"{side}_{column}")
         if value is None:
             return None
         exact: int = whole(Decimal(str(value)) * _UNITS.get(column, 1))
@@ -128,6 +134,7 @@ class SessionParameters(SliceParameters):
 
 
 _METADATA: Final = "metadata."
+_numbers: Final = TypeAdapter(dict[str, FiniteFloat])
 _BOUNDS: Final = frozenset(f"{side}_{column}" for side in ("min", "max") for column in NUMBERS)
 
 NAMED_PARAMETERS: Final = {

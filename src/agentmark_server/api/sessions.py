@@ -9,6 +9,7 @@ from agentmark_server.api.errors import NOT_FOUND, RESPONSES, NotFoundError
 from agentmark_server.api.parameters import EncodedId, SliceParameters
 from agentmark_server.api.schemas import (
     Pagination,
+    ScoreSchema,
     SessionPagination,
     SessionReply,
     SessionSchema,
@@ -17,7 +18,8 @@ from agentmark_server.api.schemas import (
     TraceSchema,
 )
 from agentmark_server.api.session_parameters import NAMED_PARAMETERS, SessionParameters
-from agentmark_server.queries import Activity
+from agentmark_server.model import Slice
+from agentmark_server.queries import Activity, ScoreQuery
 from agentmark_server.settings import LOCAL_APP, Settings
 from agentmark_server.store import Store
 
@@ -48,8 +50,13 @@ def router(store: Store, settings: Settings) -> APIRouter:
         shape = SessionSchema.of(session, now=time.time_ns(), idle=idle)
         traces = [TraceSchema.of(trace) for trace in page.items]
         return SessionReply(
-            data=SessionWithTraces(**shape.model_dump(), traces=traces),
+            data=SessionWithTraces(**shape.model_dump(), traces=traces, scores=_scores(store, session_id)),
             pagination=Pagination.of(page, parameters.limit, parameters.offset),
         )
 
     return routes
+
+
+def _scores(store: Store, session_id: str) -> list[ScoreSchema]:
+    query = ScoreQuery(resource_types=("session",), resource_ids=(session_id,))
+    return [ScoreSchema.of(score) for score in store.list_scores(LOCAL_APP, query, Slice(limit=100)).items]

@@ -10,6 +10,20 @@ cuts it into turns, and `steps` and `turns` make of it the `shapes` that are sho
 from agentmark_server.conversation.content import LIMIT
 from agentmark_server.conversation.recorded import Recorded, recorded
 from agentmark_server.conversation.shapes import Conversation, Part, Step, Thread, Turn
-from agentmark_server.conversation.turns import chained, turns
+from agentmark_server.conversation.turns import Before, after, chained, continued, turns
 
-__all__ = ["LIMIT", "Conversation", "Part", "Recorded", "Step", "Thread", "Turn", "chained", "recorded", "turns"]
+__all__ = [
+    "LIMIT",
+    "Before",
+    "Conversation",
+    "Part",
+    "Recorded",
+    "Step",
+    "Thread",
+    "Turn",
+    "after",
+    "chained",
+    "continued",
+    "recorded",
+    "turns",
+]

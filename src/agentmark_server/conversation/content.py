@@ -1,5 +1,6 @@
 """The parts of messages: by what they are known again, and as they are shown, cut where they are too large."""
 
+from collections import deque
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any, Final
@@ -11,12 +12,14 @@ from agentmark_server.conversation import shapes
 
 LIMIT: Final = 20_000
 """Characters of one text."""
+_LISTS: Final = 16
+"""How many lists of messages are remembered: as many dialogues may go on at the same time."""
 _DIGEST_BYTES: Final = 12
 _NOTHING: Final = frozenset(("None", "null", "undefined"))
 """What a program writes down of a function that gave nothing back."""
 
 
-class Item(msgspec.Struct, frozen=True):
+class Item(msgspec.Struct, frozen=True, gc=False):
     """A part of a message, whose it is, and a mark of what it says.
 
     Libraries put parts into messages in many ways, and change ids, white space and thoughts on the way; the marks
@@ -37,6 +40,27 @@ def items(messages: list[said.Message]) -> list[Item]:
         if not isinstance(part, said.Reasoning)
         for role in [_speaker(one.role, part)]
     ]
+
+
+class Items:
+    """`items`, remembering the lists of messages that were read last.
+
+    Every call of a model sends again what was said before: what a list begins with has the items that it had.
+    """
+
+    def __init__(self) -> None:
+        self._read: deque[tuple[list[said.Message], list[Item]]] = deque(maxlen=_LISTS)
+
+    def of(self, messages: list[said.Message]) -> list[Item]:
+        """The parts of messages."""
+        earlier = next((one for one in self._read if messages[: len(one[0])] == one[0]), None)
+        if earlier:
+            self._read.remove(earlier)
+        shown, known = earlier or ([], [])
+        found = known + items(messages[len(shown) :])
+        if messages:
+            self._read.appendleft((messages, found))
+        return found
 
 
 def answered(parts: list[said.Part]) -> list[Item]:

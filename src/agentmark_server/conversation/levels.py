@@ -10,7 +10,7 @@ import msgspec
 
 from agentmark_server.conventions.messages import Message, Other, Part
 from agentmark_server.conversation import tools
-from agentmark_server.conversation.content import Item, answered, items, says_something, spoken
+from agentmark_server.conversation.content import Item, Items, answered, items, says_something, spoken
 from agentmark_server.conversation.scope import Scope
 from agentmark_server.conversation.threads import Asked, Call, Spoken, Thread, threads
 from agentmark_server.conversation.tree import Act, Node
@@ -66,9 +66,10 @@ class Level(msgspec.Struct, frozen=True):
 
 def level(scope: Scope) -> Level:
     """Lay a level out. Without calls its main thread has none."""
-    found = threads(map(_call, scope.calls))
+    remembered = Items()
+    found = threads(_call(node, remembered) for node in scope.calls)
     stated = _stated(scope)
-    main = max(found, key=lambda thread: _weight(thread, stated), default=Thread())
+    main = max(found, key=lambda thread: _weight(thread, stated)) if len(found) > 1 else [*found, Thread()][0]
     tools.give_spans(scope.acts, found)
     ran = {id(asked.node) for thread in found for asked in _asked(thread)}
     others: list[Thread | Node] = [one for one in found if one is not main]
@@ -114,9 +115,9 @@ def _asked(thread: Thread) -> Iterator[Asked]:
         yield from (one for one in [*call.news, *call.asked] if isinstance(one, Asked))
 
 
-def _call(node: Node) -> Call:
+def _call(node: Node, remembered: Items) -> Call:
     answer = [part for one in _content(node, "output") if one.role in {"assistant", "tool"} for part in one.parts]
-    return Call(node, items(_content(node, "input")), answer)
+    return Call(node, remembered.of(_content(node, "input")), answer)
 
 
 def _content(node: Node, direction: Literal["input", "output"]) -> list[Message]:

@@ -5,14 +5,14 @@ from typing import Any, Final
 
 import msgspec
 
-from agentmark_server.conventions.messages import Messages, messages
+from agentmark_server.conventions.messages import History, Messages, messages
 from agentmark_server.model import Role, Span, SpanView
 
 _EXCEPTION: Final = "exception"
 """https://opentelemetry.io/docs/specs/semconv/exceptions/exceptions-spans/"""
 
 
-class Recorded(msgspec.Struct, frozen=True):
+class Recorded(msgspec.Struct, frozen=True, gc=False):
     """A span, what it was given and answered, and what it says of its failure."""
 
     span: Span
@@ -34,12 +34,15 @@ def recorded(spans: Iterable[tuple[Span, SpanView]]) -> list[Recorded]:
             records.setdefault(span.parent_id, []).append(view)
         else:
             others.append((span, view))
-    return [_read(span, view, records.get(span.span_id, [])) for span, view in others]
+    history = History()
+    return [_read(span, view, records.get(span.span_id, []), history) for span, view in others]
 
 
-def _read(span: Span, view: SpanView, records: list[SpanView]) -> Recorded:
+def _read(span: Span, view: SpanView, records: list[SpanView], history: History) -> Recorded:
     events = [*view.events, *(told for record in records for told in _told(record))]
-    return Recorded(span, messages(view.attributes, events, span_name=view.name), _status_message(view))
+    return Recorded(
+        span, messages(view.attributes, events, span_name=view.name, history=history), _status_message(view)
+    )
 
 
 def _told(record: SpanView) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -51,8 +54,10 @@ def _told(record: SpanView) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _status_message(view: SpanView) -> str | None:
-    """What the exception said that was recorded last."""
+    """What the status says, else what the exception said that was recorded last."""
     if view.status != "error":
         return None
+    if view.status_message.strip():
+        return view.status_message
     said = [body.get("exception.message") for name, body in view.events if name == _EXCEPTION]
     return next((str(one) for one in reversed(said) if one), None)

@@ -17,7 +17,7 @@ StepKind = Literal["message", "tool", "agent", "retrieval", "embedding", "guardr
 StepRole = Literal["user", "assistant"]
 
 
-class Text(msgspec.Struct, tag="text", frozen=True, omit_defaults=True):
+class Text(msgspec.Struct, tag="text", frozen=True, omit_defaults=True, gc=False):
     """`{"type": "text", "content"}`; cut, it has `truncated` and its whole `size` in characters, as all parts."""
 
     content: str
@@ -25,7 +25,7 @@ class Text(msgspec.Struct, tag="text", frozen=True, omit_defaults=True):
     size: int | None = None
 
 
-class Reasoning(msgspec.Struct, tag="reasoning", frozen=True, omit_defaults=True):
+class Reasoning(msgspec.Struct, tag="reasoning", frozen=True, omit_defaults=True, gc=False):
     """`{"type": "reasoning", "content"}`: what the model thought before it answered."""
 
     content: str
@@ -33,7 +33,7 @@ class Reasoning(msgspec.Struct, tag="reasoning", frozen=True, omit_defaults=True
     size: int | None = None
 
 
-class Image(msgspec.Struct, tag="image", frozen=True, omit_defaults=True):
+class Image(msgspec.Struct, tag="image", frozen=True, omit_defaults=True, gc=False):
     """`{"type": "image", "url"}` or `{"type": "image", "media_type", "data"}`; too large, neither."""
 
     url: str | None = None
@@ -43,7 +43,7 @@ class Image(msgspec.Struct, tag="image", frozen=True, omit_defaults=True):
     size: int | None = None
 
 
-class Other(msgspec.Struct, tag="other", frozen=True, omit_defaults=True):
+class Other(msgspec.Struct, tag="other", frozen=True, omit_defaults=True, gc=False):
     """`{"type": "other", "content"}`: any JSON; cut, it is the beginning of the JSON's text."""
 
     content: Any
@@ -54,7 +54,7 @@ class Other(msgspec.Struct, tag="other", frozen=True, omit_defaults=True):
 Part = Text | Reasoning | Image | Other
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True):
+class Step(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One thing that happened: somebody said something, a tool ran, an agent was asked.
 
     A message's tokens and cost are those of its call; those of any other step are of all that lies below it.
@@ -91,7 +91,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """What was said below this step."""
 
 
-class Thread(msgspec.Struct, frozen=True, kw_only=True):
+class Thread(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a model was asked and answered below a step or beside the main thread. All of it is in `steps`."""
 
     span_id: str | None
@@ -102,7 +102,7 @@ class Thread(msgspec.Struct, frozen=True, kw_only=True):
     steps: list[Step]
 
 
-class Turn(msgspec.Struct, frozen=True, kw_only=True):
+class Turn(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One user message and all that answers it."""
 
     trace_id: str

@@ -68,6 +68,10 @@ class Thread(msgspec.Struct, eq=False):
     """The tools called for, of which no result is known."""
     _shown: dict[bytes, int] = {}
     """For what was sent, behind which answer it was new."""
+    _sent: list[Item] = []
+    """What the last call sent: where the next begins with the same, all that is old."""
+    _waiting: list[Asked] = []
+    """The tools called for in it of which it brings no result."""
 
     def holds(self, call: Call) -> bool:
         """Whether a call sends what this thread answered."""
@@ -87,23 +91,29 @@ class Thread(msgspec.Struct, eq=False):
 
     def add(self, call: Call) -> None:
         """Take a call in: what is new in it, and the results that it brings."""
-        new, behind = self._new(call, self._known(call.sent))
+        old = len(self._sent) if call.sent[: len(self._sent)] == self._sent else 0
+        known = self._known(call.sent, old)
+        new, behind = self._new(call, known or self._known(call.sent, 0))
         places = {id(item) for item in new}
-        for spoken in _runs(places, call.sent):
+        first = next((place for place, item in enumerate(call.sent[old:], old) if id(item) in places), 0)
+        for spoken in _runs(places, call.sent[first if old else 0 :]):
             call.news.append(spoken)
             if spoken.role == "assistant":
                 call.news += self._answer(answered(spoken.parts))
-        call.news[:0] = self._brought(call.sent, places)
+        call.news[:0] = self._brought(call.sent, places, old)
         self._shown.update({item.mark: behind for item in new})
         call.asked += self._answer(answered(call.answer))
         self.calls.append(call)
         self.end = max(self.end, call.node.span.end or call.node.span.start)
 
-    def _known(self, sent: Sequence[Item]) -> dict[int, int]:
-        """Of its own answers that are sent again: where they are sent, and which they are. Found from the end."""
+    def _known(self, sent: Sequence[Item], old: int) -> dict[int, int]:
+        """Of its own answers that are sent again: where they are sent, and which they are. Found from the end.
+
+        The first `old` items are not looked at.
+        """
         found: dict[int, int] = {}
         bound = len(self._answers)
-        for place in range(len(sent) - 1, -1, -1):
+        for place in range(len(sent) - 1, old - 1, -1):
             item = sent[place]
             places = self._places.get(item.mark, []) if item.role == "assistant" else []
             before = bisect_left(places, bound)
@@ -131,12 +141,15 @@ class Thread(msgspec.Struct, eq=False):
             rest.pop()  # the beginning of the answer, which the program gave
         return [item for item in rest if item.role != "system"], behind
 
-    def _brought(self, sent: Sequence[Item], new: set[int]) -> list[Asked]:
-        """Take results to the calls of tools that they answer; the calls from before the thread whose are new."""
-        known = self._known(sent)
-        waiting: list[Asked] = []
+    def _brought(self, sent: list[Item], new: set[int], old: int) -> list[Asked]:
+        """Take results to the calls of tools that they answer; the calls from before the thread whose are new.
+
+        What the first `old` items bring was taken with the call before.
+        """
+        known = self._known(sent, old)
+        waiting = self._waiting if old else []
         before: list[Asked] = []
-        for place, item in enumerate(sent):
+        for place, item in enumerate(sent[old:], old):
             if isinstance(item.part, ToolCall):
                 waiting.append((self._answers[known[place]][1] if place in known else None) or Asked(item.part))
             elif isinstance(item.part, ToolResult):
@@ -149,6 +162,7 @@ class Thread(msgspec.Struct, eq=False):
                 elif id(item) in new:
                     asked.result = item.part
                     before.append(asked)
+        self._sent, self._waiting = sent, waiting
         return before
 
     def _close(self, asked: Asked, result: ToolResult) -> None:

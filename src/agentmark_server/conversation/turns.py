@@ -65,25 +65,61 @@ def _turn(draft: Draft, system: list[Part], steps: Steps, about: dict[str, Any])
     )
 
 
+class Before(msgspec.Struct, frozen=True):
+    """What came before a trace in its session."""
+
+    turn: shapes.Turn | None = None
+    """The last turn of the trace before, as `turns` gave it."""
+    system: list[shapes.Part] = []
+    """The instructions with which the trace before ended."""
+    end: int | None = None
+    """When the last of all the traces before ended, in ns."""
+
+
 def chained(traces: Iterable[Sequence[shapes.Turn]]) -> shapes.Conversation:
     """The conversation of a session: the turns of its traces in order, what they send again shown once."""
     ordered = sorted(filter(None, traces), key=lambda turns: (turns[0].start or "", turns[0].trace_id))
     found: list[shapes.Turn] = []
-    system: list[shapes.Part] = []
-    end: int | None = None
-    for turn in (turn for turns in ordered for turn in turns):
-        before = found[-1] if found else None
+    before = Before()
+    for turns in ordered:
+        found += continued(turns, before)
+        before = after(turns, before)
+    return shapes.Conversation(found)
+
+
+def continued(turns: Sequence[shapes.Turn], before: Before) -> list[shapes.Turn]:
+    """The turns of a trace as they follow on what came before: what they send again left out, with their gaps."""
+    found = []
+    last, system, end = before.turn, before.system, before.end
+    for turn in turns:
         found.append(
             msgspec.structs.replace(
                 turn,
-                user=_without(turn.user, before),
+                user=_without(turn.user, last),
                 system=[] if turn.system == system else turn.system,
                 gap_ms=_gap(end, turn.start),
             )
         )
-        system = turn.system or system
-        end = max((parse_time(turn.end).first, *([] if end is None else [end]))) if turn.end else end
-    return shapes.Conversation(found)
+        last, system, end = turn, turn.system or system, _latest(end, turn.end)
+    return found
+
+
+def after(turns: Sequence[shapes.Turn], before: Before, end: int | None = None) -> Before:
+    """What comes before the next trace: `turns` of a trace that ended at `end` in ns, else with its turns.
+
+    Only what came last of `before` is needed, so that any part of a session can be told without the rest.
+    """
+    system = next((turn.system for turn in reversed(turns) if turn.system), [])
+    ends = [parse_time(turn.end).first for turn in turns if turn.end] if end is None else [end]
+    latest = max([*ends, *([] if before.end is None else [before.end])], default=None)
+    return Before(turns[-1] if turns else None, system, latest)
+
+
+def _latest(end: int | None, stamp: str | None) -> int | None:
+    if stamp is None:
+        return end
+    at = parse_time(stamp).first
+    return at if end is None else max(at, end)
 
 
 def _without(user: list[shapes.Part], before: shapes.Turn | None) -> list[shapes.Part]:

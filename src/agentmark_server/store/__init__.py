@@ -9,9 +9,11 @@ from typing import Protocol
 
 import msgspec
 
-from agentmark_server.model import Origin, Page, ReceivedSpan, Session, Slice, Span, Trace
+from agentmark_server.intervals import Intervals
+from agentmark_server.model import Origin, Page, ReceivedSpan, Score, Session, Slice, Span, Trace, User
+from agentmark_server.moments import Series
 from agentmark_server.packing import Reader, Share
-from agentmark_server.queries import SessionQuery
+from agentmark_server.queries import MetricsQuery, ScoreQuery, SessionQuery, UserQuery
 from agentmark_server.spans import ListedSpan, SpanQuery, TraceQuery
 
 
@@ -21,6 +23,15 @@ class StoreError(Exception):
 
 class BadCursorError(ValueError):
     """A cursor that no page of this list gave."""
+
+
+class TooManyBucketsError(ValueError):
+    """A time series that would have more points than anybody can look at."""
+
+    def __init__(self, count: int, most: int) -> None:
+        super().__init__(
+            f"the range has {count:,} of them, and {most:,} are the most: take longer ones, or a shorter range"
+        )
 
 
 class SpanReader(Reader, Protocol):
@@ -71,6 +82,19 @@ class TraceSelector(msgspec.Struct, frozen=True):
 
 
 Selector = SessionSelector | TraceSelector
+
+
+class Stretch(msgspec.Struct, frozen=True):
+    """Some of a session's traces, as `list_session_traces` gives them, and what came before those."""
+
+    session: Session
+    page: Page[Trace]
+    before: bytes | None
+    """The id of the trace before the first."""
+    end_before: int | None
+    """When the last of all the traces before ended."""
+    busy: Intervals
+    """When calls, tools and retrievals of the session were under way."""
 
 
 class Edit(msgspec.Struct, frozen=True):
@@ -196,6 +220,17 @@ class Store(Protocol):
         """One span, with what it holds."""
         ...
 
+    def session_stretch(self, app: str, session_id: str, part: Slice) -> Stretch | None:
+        """Some traces of one session in order of their start, with what came before; None without the session.
+
+        Raises BadCursorError.
+        """
+        ...
+
+    def read_trace(self, app: str, trace_id: bytes) -> list[ReceivedSpan]:
+        """All spans of a trace as they were received, each once, log records too; none without the trace."""
+        ...
+
     def edit(self, app: str, session_id: str, edit: Edit) -> bool:
         """Say something of a session; say whether it is there.
 
@@ -233,6 +268,45 @@ class Store(Protocol):
 
     def index_lag(self) -> int | None:
         """For how long the oldest of the spans that are not in that index have waited (ns); None when all are."""
+        ...
+
+    def list_users(self, app: str, query: UserQuery, part: Slice) -> Page[User]:
+        """Users that fit, in the order that is asked for; ties by id, those without what it sorts by last.
+
+        The sums are over the sessions that have the user: of several users each has the session. With a range
+        of time they are over those of them that overlap it. Raises BadCursorError.
+        """
+        ...
+
+    def get_user(self, app: str, user_id: str) -> User | None:
+        """One user, with the sums over all sessions."""
+        ...
+
+    def get_metrics(self, app: str, query: MetricsQuery) -> Series:
+        """Numbers over time, of what sessions own, by the start of spans and of traces.
+
+        Stretches are whole: one that the range touches counts with all that is in it. Spans of broken clocks
+        are left out. Raises TooManyBucketsError.
+        """
+        ...
+
+    def put_score(self, app: str, score: Score) -> None:
+        """Keep a score, of anything, there or not; one of the same id is replaced, but for its time.
+
+        It goes when its session, trace or span is forgotten; `rebuild` leaves it.
+        """
+        ...
+
+    def get_score(self, app: str, score_id: str) -> Score | None:
+        """One score."""
+        ...
+
+    def delete_score(self, app: str, score_id: str) -> bool:
+        """Delete a score; say whether it was there."""
+        ...
+
+    def list_scores(self, app: str, query: ScoreQuery, part: Slice) -> Page[Score]:
+        """Scores that fit, in order of their time; ties by id. Raises BadCursorError."""
         ...
 
     def check(self) -> None:

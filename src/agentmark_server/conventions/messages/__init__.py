@@ -9,6 +9,8 @@ from typing import Any, Final, Protocol
 
 from agentmark_server.conventions.messages import dialogue
 from agentmark_server.conventions.messages.blocks import unpacked
+from agentmark_server.conventions.messages.history import History
+from agentmark_server.conventions.messages.history import Text as Resent
 from agentmark_server.conventions.messages.indexed import indexed
 from agentmark_server.conventions.messages.json_text import opened
 from agentmark_server.conventions.messages.shapes import (
@@ -23,12 +25,13 @@ from agentmark_server.conventions.messages.shapes import (
     ToolCall,
     ToolResult,
 )
-from agentmark_server.conventions.messages.sources import SYSTEM, best, messages_in, structured
+from agentmark_server.conventions.messages.sources import RESENT, SYSTEM, best, messages_in, structured
 from agentmark_server.conventions.messages.texts import texts_of
 from agentmark_server.conventions.messages.tools import tool_span
 from agentmark_server.model import Value
 
 __all__ = [
+    "History",
     "Image",
     "Message",
     "Messages",
@@ -60,11 +63,18 @@ class Attributes(Protocol):
     def __getitem__(self, key: str, /) -> Value: ...
 
 
-def messages(attributes: Attributes, events: Iterable[Event] = (), *, span_name: str = "") -> Messages:
+def messages(
+    attributes: Attributes,
+    events: Iterable[Event] = (),
+    *,
+    span_name: str = "",
+    history: History | None = None,
+) -> Messages:
     """What a span was given and what it answered.
 
     `events` are the span's events and log records, each by its name with its attributes, and with the fields of
-    its body for a log record. `span_name` names a tool whose span does not.
+    its body for a log record. `span_name` names a tool whose span does not. `history` is what was read of the
+    spans before: it changes how fast this is, not what it gives.
 
     The best source wins for each direction (`sources.SOURCES`): OpenTelemetry's messages, then what a tool's span
     says, then the others. System instructions come first. The parts of messages are complete; settings beside
@@ -77,6 +87,8 @@ def messages(attributes: Attributes, events: Iterable[Event] = (), *, span_name:
     for _, body in happened:
         facts.update(body)  # gen_ai.client.inference.operation.details, gen_ai.content.prompt
     facts |= own | indexed(own) | _by_events(happened)
+    if history:
+        facts |= {key: Resent(facts[key], history) for key in RESENT & facts.keys() if history.takes(facts[key])}
     tool = tool_span(own, happened, span_name)
     given = structured(facts, "input") or (tool.input if tool else best(facts, "input"))
     answered = structured(facts, "output") or (tool.output if tool else best(facts, "output"))

@@ -217,20 +217,36 @@ def _pair(shape: list[Any]) -> list[Message] | None:
 
 def _found_in_list(items: list[Any], speaker: Speaker, depth: int) -> list[Message] | None:
     """Messages; blocks that stand without one, side by side, are one message."""
+    found = _joined(items, speaker, depth, None)
+    return found and found[0]
+
+
+def listed(
+    items: list[Any], speaker: Speaker, before: tuple[list[Message], bool] | None = None
+) -> tuple[list[Message], bool] | None:
+    """What `conversation` gives for a list of objects, and whether it ends with a block that stands alone.
+
+    `before` is what it gave for the items before them.
+    """
+    return _joined(items, speaker, _DEPTH - 1, before)
+
+
+def _joined(
+    items: list[Any], speaker: Speaker, depth: int, before: tuple[list[Message], bool] | None
+) -> tuple[list[Message], bool] | None:
     each = [_found(item, speaker, depth) if isinstance(item, NESTED) else None for item in items]
-    if all(found is None for found in each):
+    if before is None and all(found is None for found in each):
         return None
-    said: list[Message] = []
-    loose = False
+    said, loose = (list(before[0]), before[1]) if before else ([], False)
     for item, found in zip(items, each, strict=True):
         here = whole(item, speaker) if found is None else found
         alone = found is None or (isinstance(item, dict) and role(item) is None and blocks.block(item) is not None)
         if loose and alone and here and said[-1].role == here[0].role:
-            said[-1].parts.extend(here[0].parts)
+            said[-1] = Message(said[-1].role, [*said[-1].parts, *here[0].parts])
         else:
             said.extend(here)
         loose = alone and bool(said)
-    return said
+    return said, loose
 
 
 def _found_in_envelope(shape: dict[str, Any], speaker: Speaker, depth: int) -> list[Message] | None:

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from agentmark_server.conventions.messages import dialogue
+from agentmark_server.conventions.messages import dialogue, history
 from agentmark_server.conventions.messages.json_text import opened
 from agentmark_server.conventions.messages.shapes import Message, Other, Reasoning, Speaker, Text
 
@@ -39,6 +39,11 @@ class Source(msgspec.Struct, frozen=True):
 
 def messages_in(value: Any, speaker: Speaker) -> list[Message] | None:
     """Messages in JSON of any shape."""
+    if isinstance(value, history.Text):
+        found = value.history.messages(value.text, speaker)
+        if found is not None:
+            return found
+        value = value.text
     return dialogue.conversation(opened(value), speaker)
 
 
@@ -162,6 +167,8 @@ SOURCES: Final = (
 
 The two with `gen_ai.prompt.` come from Traceloop up to 0.46, `gen_ai.prompt` from OpenTelemetry up to 1.27.
 """
+RESENT: Final = frozenset(one.key for one in SOURCES if one.read is messages_in and one.direction == "input")
+"""Where a call of a model sends again what was said before, in JSON."""
 SYSTEM: Final = "gen_ai.system_instructions"
 _EXPECTED: Final[Mapping[Direction, Speaker]] = {"input": "user", "output": "assistant"}
 
@@ -175,6 +182,11 @@ _RANKED: Final[Mapping[Direction, tuple[tuple[Source, ...], ...]]] = {
     "input": _ranked("input"),
     "output": _ranked("output"),
 }
+_PLACES: Final[Mapping[Direction, Mapping[str, int]]] = {
+    direction: {source.key: place for place, group in enumerate(ranked) for source in group}
+    for direction, ranked in _RANKED.items()
+}
+"""By key, where in `_RANKED` its source stands."""
 
 
 def structured(facts: Mapping[str, Any], direction: Direction) -> list[Message]:
@@ -186,11 +198,16 @@ def best(facts: Mapping[str, Any], direction: Direction) -> list[Message]:
     """The messages of the best source; where none has messages, what the best says all the same."""
     speaker = _EXPECTED[direction]
     unread: list[Source] = []
-    for group in _RANKED[direction]:
+    places = {place for key in facts if (place := _PLACES[direction].get(key)) is not None}
+    for group in (_RANKED[direction][place] for place in sorted(places)):
         found = _together(group, facts, speaker, unread)
         if found:
             return found
-    return next(filter(None, (dialogue.whole(opened(facts[one.key]), speaker) for one in unread)), [])
+    return next(filter(None, (dialogue.whole(opened(_plain(facts[one.key])), speaker) for one in unread)), [])
+
+
+def _plain(value: Any) -> Any:
+    return value.text if isinstance(value, history.Text) else value
 
 
 def _together(

@@ -8,9 +8,10 @@ from typing import Final
 
 import apsw
 
-from agentmark_server.model import Page, Session, Slice, Trace
+from agentmark_server.model import Page, ReceivedSpan, Score, Session, Slice, Trace, User
+from agentmark_server.moments import Series
 from agentmark_server.packing import Share
-from agentmark_server.queries import SessionQuery
+from agentmark_server.queries import MetricsQuery, ScoreQuery, SessionQuery, UserQuery
 from agentmark_server.spans import ListedSpan, SpanQuery, TraceQuery
 from agentmark_server.store import (
     Appended,
@@ -22,8 +23,21 @@ from agentmark_server.store import (
     Selector,
     SessionSelector,
     SpanReader,
+    Stretch,
 )
-from agentmark_server.store.sqlite import exporting, indexing, listing, questions, spans, traces
+from agentmark_server.store.sqlite import (
+    conversing,
+    exporting,
+    indexing,
+    listing,
+    metrics,
+    questions,
+    scores,
+    spans,
+    tallies,
+    traces,
+    users,
+)
 from agentmark_server.store.sqlite.cleaning import Cleaner
 from agentmark_server.store.sqlite.database import Database
 from agentmark_server.store.sqlite.edits import Edits
@@ -46,6 +60,7 @@ class SqliteStore:
         self._reader = reader
         self._index = Index(self._database, reader)
         with self._database.writing() as connection:
+            tallies.install(connection)
             self._interned = Interned(connection)
             self._forgotten = Forgotten(connection)
             self._edits = Edits(connection)
@@ -99,7 +114,7 @@ class SqliteStore:
                 gone = write.forget_session(selector.session_id, at)
             else:
                 gone = write.forget_trace(selector.trace_id, at)
-            write.forget_edits(write.finish())
+            write.forget_said(write.finish())
             self._interned.delete_unused()
             write.mark_unclean(at)
         self._cleaner.wait(self._cleaner.start())
@@ -113,6 +128,7 @@ class SqliteStore:
             one(connection, "note_sessions")
             indexing.index_anew(connection)
             connection.execute(SQL["clear_derived"])
+            connection.execute(SQL["clear_numbers"])
             done = 0
             for app, traces in _traces_by_app(connection):
                 write = self._writer(connection, app)
@@ -187,6 +203,16 @@ class SqliteStore:
         with self._read(app) as connection:
             return spans.get_span(connection, _app(connection, app), trace_id, span_id)
 
+    def session_stretch(self, app: str, session_id: str, part: Slice) -> Stretch | None:
+        """See `Store.session_stretch`."""
+        with self._read(app) as connection:
+            return conversing.stretch(connection, _app(connection, app), session_id, part)
+
+    def read_trace(self, app: str, trace_id: bytes) -> list[ReceivedSpan]:
+        """See `Store.read_trace`."""
+        with self._read(app) as connection:
+            return conversing.spans_of(connection, _app(connection, app), trace_id)
+
     def count_spans(self, app: str) -> int:
         """See `Store.count_spans`."""
         with self._read(app) as connection:
@@ -234,6 +260,41 @@ class SqliteStore:
         """See `Store.index_lag`."""
         with self._database.reading() as connection:
             return indexing.lag(connection)
+
+    def list_users(self, app: str, query: UserQuery, part: Slice) -> Page[User]:
+        """See `Store.list_users`."""
+        with self._read(app) as connection:
+            return users.list_users(connection, _app(connection, app), query, part)
+
+    def get_user(self, app: str, user_id: str) -> User | None:
+        """See `Store.get_user`."""
+        with self._read(app) as connection:
+            return users.get_user(connection, _app(connection, app), user_id)
+
+    def get_metrics(self, app: str, query: MetricsQuery) -> Series:
+        """See `Store.get_metrics`."""
+        with self._read(app) as connection:
+            return metrics.get_metrics(connection, _app(connection, app), query)
+
+    def put_score(self, app: str, score: Score) -> None:
+        """See `Store.put_score`."""
+        with self._database.writing(undone=self._undone) as connection:
+            scores.put_score(connection, _app(connection, app) or one(connection, "add_app", app), score)
+
+    def get_score(self, app: str, score_id: str) -> Score | None:
+        """See `Store.get_score`."""
+        with self._database.reading() as connection:
+            return scores.get_score(connection, _app(connection, app), score_id)
+
+    def delete_score(self, app: str, score_id: str) -> bool:
+        """See `Store.delete_score`."""
+        with self._database.writing(undone=self._undone) as connection:
+            return scores.delete_score(connection, _app(connection, app), score_id)
+
+    def list_scores(self, app: str, query: ScoreQuery, part: Slice) -> Page[Score]:
+        """See `Store.list_scores`."""
+        with self._database.reading() as connection:
+            return scores.list_scores(connection, _app(connection, app), query, part)
 
     def check(self) -> None:
         """See `Store.check`."""

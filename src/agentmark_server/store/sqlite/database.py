@@ -9,6 +9,7 @@ from threading import Lock
 from typing import Final
 
 import apsw
+import msgspec
 
 from agentmark_server.store import StoreError
 from agentmark_server.store.sqlite.gaps import overwrite_gaps
@@ -22,6 +23,8 @@ _PATIENCE_MS: Final = 50
 _UNWRITABLE: Final = (apsw.FullError, apsw.IOError, apsw.ReadOnlyError, apsw.CantOpenError, apsw.BusyError)
 """What may pass when there is room again: not the fault of what is written."""
 
+
+_objects: Final = msgspec.json.Decoder(dict[str, str])
 
 _APPLICATION: Final = 0x41474D4B
 """`application_id` of our files, "AGMK", as the first migration sets it."""
@@ -120,21 +123,27 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[apsw.Connection]:
-        """A transaction that reads one state of the whole file, however long it takes."""
+        """A transaction that reads one state of the whole file, however long it takes.
+
+        Tables that it makes for itself, in `temp`, go with it.
+        """
         connection = self._readers.get() or self._reader()
         try:
             connection.execute("BEGIN")
             try:
                 yield connection
             finally:
-                connection.execute("COMMIT")
+                connection.execute("ROLLBACK")
         finally:
             self._readers.put(connection)
 
     def _reader(self) -> apsw.Connection:
         connection = self._connect()
         connection.execute("PRAGMA query_only = ON")
+        connection.execute("PRAGMA temp_store = MEMORY")
         connection.create_scalar_function("fold", _fold, 1, deterministic=True)
+        connection.create_scalar_function("ends", _ends, 2, deterministic=True)
+        connection.create_scalar_function("value_in", _value_in, 2, deterministic=True)
         return connection
 
     def close(self) -> None:
@@ -152,6 +161,21 @@ def _fold(*texts: object) -> str | None:
     """Text for comparison in any case, beyond ASCII too, which SQLite's LIKE is not."""
     [text] = texts
     return text.casefold() if isinstance(text, str) else None
+
+
+def _ends(*texts: object) -> bool | None:
+    """Whether a text ends with another."""
+    text, ending = texts
+    return text.endswith(ending) if isinstance(text, str) and isinstance(ending, str) else None
+
+
+def _value_in(*texts: object) -> str | None:
+    """The text under a key of a JSON object of texts; None for what is none, and without that key."""
+    encoded, key = texts
+    try:
+        return _objects.decode(encoded).get(key) if isinstance(encoded, str) and isinstance(key, str) else None
+    except msgspec.DecodeError:
+        return None
 
 
 _SEARCHABLE: Final = 1000

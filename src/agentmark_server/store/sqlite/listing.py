@@ -11,9 +11,11 @@ from typing import Any, Final
 import apsw
 import msgspec
 
-from agentmark_server.model import RUNNING_AT_MOST, Page, Session, SessionStatus, Slice
+from agentmark_server.filters import And, AnySpan, Comparison, Filter, Operator
+from agentmark_server.model import Page, Session, SessionStatus, Slice
 from agentmark_server.queries import Activity, Between, Labelled, Order, SessionQuery
-from agentmark_server.store.sqlite import search
+from agentmark_server.store.sqlite import filtering, search
+from agentmark_server.store.sqlite.filtering import NUMBERS
 from agentmark_server.store.sqlite.questions import Integer, cursor_of, opened, session_of
 from agentmark_server.store.sqlite.statements import Row, one
 
@@ -39,27 +41,12 @@ _INDEXES: Final = {
     Order.TOKENS: "session_by_tokens",
     Order.TRACES: "session_by_traces",
 }
-NUMBERS: Final = {
-    "duration_ms": "wall",
-    "active_ms": "active",
-    "latency_ms": "latency",
-    "total_cost": "total_cost",
-    **{
-        name: name
-        for name in (
-            *("trace_count", "span_count", "call_count", "error_count", "failed_trace_count", "input_tokens"),
-            *("output_tokens", "cached_tokens", "reasoning_tokens", "total_tokens", "unpriced_calls"),
-            *("unmetered_calls", "unaccounted_tokens"),
-        )
-    },
-}
-"""The columns of numbers, by the names that users know them by."""
 _MOST_COUNTED: Final = 50_000
 """So far the sessions that a condition leaves are counted, to choose how to fetch them."""
 _GUESS: Final = 0.2
 """The share of sessions that a condition leaves of which nothing is known."""
 
-_Position: Final = tuple[str | float | Integer | None, str]
+_Position: Final = tuple[str | Integer | None, str]
 """Of a session in a list: what it is sorted by, and its id."""
 
 
@@ -125,6 +112,8 @@ def _conditions(connection: apsw.Connection, app: int, query: SessionQuery) -> I
         yield from _between(between)
     if query.statuses:
         yield _has_status(query.statuses, query.activity)
+    if query.filter is not None:
+        yield from _fits(connection, app, query.filter, query.activity)
     if query.search:
         sessions = search.named(connection, app, query.search)
         yield _named(app, query.search) if sessions is None else _numbered(sessions)
@@ -165,14 +154,35 @@ def _between(between: Between) -> Iterator[_Condition]:
 
 
 def _has_status(statuses: Sequence[SessionStatus], activity: Activity) -> _Condition:
-    active = 'coalesce(abs(? - running_since) < ?, 0) OR coalesce(? - "end" < ?, 0)'
-    texts = {
-        "active": f"({active})",
-        "ended": f"(NOT ({active}) AND outcome IS NOT NULL)",
-        "idle": f"(NOT ({active}) AND outcome IS NULL)",
-    }
-    bindings = [activity.now, RUNNING_AT_MOST, activity.now, activity.idle]
-    return _Condition(" OR ".join(texts[status] for status in statuses), bindings * len(statuses))
+    text, bindings = filtering.status_of(activity)
+    marks = ", ".join("?" * len(statuses))
+    return _Condition(f"{text} IN ({marks})", [*bindings, *statuses])
+
+
+def _fits(connection: apsw.Connection, app: int, tree: Filter, activity: Activity) -> Iterator[_Condition]:
+    """A condition for each of what must hold: one that leaves few sessions may be what they are fetched by."""
+    for part in tree.operands if isinstance(tree, And) else (tree,):
+        match part:
+            case AnySpan(condition):
+                table = _found(connection, filtering.sessions_with_span(app, condition))
+                text = f"id IN {table}"
+                yield _Condition(text, [], fetch=text, count=f"SELECT id FROM {table}")  # noqa: S608  # a name of ours
+            case Comparison(field, Operator.EQUAL, value) if field.name in filtering.LABELS:
+                yield _has_label(app, Labelled(filtering.LABELS[field.name], (str(value),), field.key or ""))
+            case _:
+                text, bindings = filtering.compiled(app, part, activity, lambda sql: _found(connection, sql))
+                yield _Condition(text, list(bindings))
+
+
+def _found(connection: apsw.Connection, sessions: filtering.Sql) -> str:
+    """Run a query of the numbers of sessions once; the table that keeps them goes with the question."""
+    number: int = connection.execute("SELECT count(*) FROM temp.sqlite_schema").get
+    table = f"temp.found_{number}"
+    connection.execute("PRAGMA query_only = OFF")  # it would forbid that too
+    connection.execute(f"CREATE TABLE {table} (id INTEGER PRIMARY KEY)")
+    connection.execute(f"INSERT OR IGNORE INTO {table} {sessions.text}", sessions.bindings)
+    connection.execute("PRAGMA query_only = ON")
+    return table
 
 
 def _numbered(sessions: Collection[int]) -> _Condition:

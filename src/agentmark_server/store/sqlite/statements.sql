@@ -110,7 +110,9 @@ SELECT number, "end", attribute_count FROM span WHERE trace = ? AND span_id = ?;
 SELECT span_id, number FROM span WHERE trace = ?;
 
 -- name: put_span
-INSERT OR REPLACE INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT OR REPLACE INTO span VALUES (
+  ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+);
 
 -- name: grouped_of_trace
 -- What grouping said of the spans of a trace.
@@ -120,10 +122,11 @@ SELECT span_id, session, counted FROM span WHERE trace = ?;
 UPDATE span SET session = ?, counted = ? WHERE trace = ? AND span_id = ?;
 
 -- name: terms_of_trace
-SELECT name, provider, model, agent, service, scope, user FROM span WHERE trace = ?;
+SELECT name, provider, model, agent, service, scope, user, prompt, status_message, metadata FROM span WHERE trace = ?;
 
 -- name: terms_of_span
-SELECT name, provider, model, agent, service, scope, user FROM span WHERE trace = ? AND span_id = ?;
+SELECT name, provider, model, agent, service, scope, user, prompt, status_message, metadata FROM span
+WHERE trace = ? AND span_id = ?;
 
 -- name: delete_spans
 DELETE FROM span WHERE trace = ?;
@@ -187,7 +190,7 @@ INSERT INTO session (
   unaccounted_tokens = excluded.unaccounted_tokens;
 
 -- name: put_session_detail
-INSERT OR REPLACE INTO session_detail (session, labels, busy) VALUES (?, ?, ?);
+INSERT OR REPLACE INTO session_detail (session, labels, busy, input, output) VALUES (?, ?, ?, ?, ?);
 
 -- name: delete_session
 DELETE FROM session WHERE id = ?;
@@ -419,6 +422,123 @@ WHERE trace = ? AND role <> 3;
 
 -- name: count_listed_spans
 SELECT coalesce(sum(span_count), 0) FROM trace WHERE app IS ? AND span_count > 0;
+-- name: add_presence
+-- Parts of a session of which spans start in a minute: so many more.
+INSERT INTO session_minute (app, minute, session, parts) VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET parts = parts + excluded.parts;
+
+-- name: delete_absence
+DELETE FROM session_minute WHERE app = ? AND minute = ? AND session = ? AND parts = 0;
+
+-- name: add_to_calls
+-- `add_histograms` is ours: see tallies.py.
+INSERT INTO call_bucket VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET
+  calls = calls + excluded.calls, priced_calls = priced_calls + excluded.priced_calls, cost = cost + excluded.cost,
+  input_tokens = input_tokens + excluded.input_tokens, output_tokens = output_tokens + excluded.output_tokens,
+  errors = errors + excluded.errors, latencies = add_histograms(latencies, excluded.latencies);
+
+-- name: delete_no_calls
+DELETE FROM call_bucket WHERE app = ? AND width = ? AND start = ? AND model = ? AND agent = ? AND service = ?
+  AND environment = ? AND calls = 0 AND errors = 0;
+
+-- name: add_to_traces
+INSERT INTO trace_bucket VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET
+  traces = traces + excluded.traces, failed_traces = failed_traces + excluded.failed_traces,
+  durations = add_histograms(durations, excluded.durations);
+
+-- name: delete_no_traces
+DELETE FROM trace_bucket WHERE app = ? AND width = ? AND start = ? AND traces = 0;
+
+-- name: add_to_user
+INSERT INTO user (
+  app, user, session_count, trace_count, call_count, error_count, input_tokens, output_tokens, cost, priced_calls,
+  first, last
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET
+  session_count = session_count + excluded.session_count, trace_count = trace_count + excluded.trace_count,
+  call_count = call_count + excluded.call_count, error_count = error_count + excluded.error_count,
+  input_tokens = input_tokens + excluded.input_tokens, output_tokens = output_tokens + excluded.output_tokens,
+  cost = cost + excluded.cost, priced_calls = priced_calls + excluded.priced_calls,
+  first = coalesce(min(first, excluded.first), first, excluded.first),
+  last = coalesce(max(last, excluded.last), last, excluded.last);
+
+-- name: times_of_user
+SELECT min(session.start), max(session."end") FROM session_label AS label
+JOIN session ON session.id = label.session
+WHERE label.app = ? AND label.kind = 1 AND label.key = '' AND label.value = ?;
+
+-- name: put_times_of_user
+UPDATE user SET first = ?, last = ? WHERE app = ? AND user = ?;
+
+-- name: delete_user_without_sessions
+DELETE FROM user WHERE app = ? AND user = ? AND session_count = 0;
+
+-- name: seen_of_user
+SELECT first, last FROM user WHERE app = ? AND user = ?;
+
+-- name: clear_numbers
+-- What `rebuild` derives anew beside the sessions.
+DELETE FROM user; DELETE FROM call_bucket; DELETE FROM trace_bucket; DELETE FROM session_minute;
+
+-- name: count_users
+SELECT count(*) FROM user WHERE app = ?;
+
+-- name: get_user
+SELECT user, session_count, trace_count, call_count, error_count, input_tokens, output_tokens, cost, priced_calls,
+  first, last
+FROM user WHERE app = ? AND user = ?;
+
+-- name: reach_of_presences
+-- The first and the last minute of all that is known.
+SELECT min(minute), max(minute) FROM session_minute WHERE app = ?;
+
+-- name: trace_buckets
+SELECT start, traces, failed_traces, durations FROM trace_bucket
+WHERE app = ? AND width = ? AND start >= ? AND start < ?;
+
+-- name: presences
+-- Sessions of which a span starts in a minute, with the number of its bucket of ?1 minutes, counted from minute ?2 on.
+SELECT (minute - ?2) / ?1, session FROM session_minute
+WHERE app = ?3 AND minute >= ?2 AND minute < ?4 ORDER BY minute;
+
+-- name: put_score
+-- The same id again replaces what it said.
+INSERT INTO score (
+  app, score_id, resource_type, resource_id, trace_id, name, score, label, reason, source, created_at
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (app, score_id) DO UPDATE SET
+  resource_type = excluded.resource_type, resource_id = excluded.resource_id, trace_id = excluded.trace_id,
+  name = excluded.name, score = excluded.score, label = excluded.label, reason = excluded.reason,
+  source = excluded.source;
+
+-- name: get_score
+SELECT score_id, resource_type, resource_id, trace_id, name, score, label, reason, source, created_at
+FROM score WHERE app = ? AND score_id = ?;
+
+-- name: delete_score
+DELETE FROM score WHERE app = ? AND score_id = ? RETURNING 1;
+
+-- name: delete_scores_of_session
+DELETE FROM score WHERE app = ? AND resource_id = ? AND resource_type = 'session';
+
+-- name: delete_scores_of_trace
+-- Of its spans too.
+DELETE FROM score WHERE app = ? AND trace_id = ?;
+
+-- name: delete_scores_of_span
+DELETE FROM score WHERE app = ? AND trace_id = ? AND resource_id = ? AND resource_type = 'span';
+-- name: start_of_part
+-- Where in the order of a session's traces one stands.
+SELECT start FROM part WHERE session = ? AND trace_id = ?;
+
+-- name: parts_before
+-- The traces of a session before a place in their order, given by start and trace id.
+SELECT trace_id, content FROM part WHERE session = ? AND (start, trace_id) < (?, ?) ORDER BY start, trace_id;
+
+-- name: busy_of_session
+SELECT busy FROM session_detail WHERE session = ?;
 
 -- name: apps_with_edits
 SELECT DISTINCT app FROM edit;

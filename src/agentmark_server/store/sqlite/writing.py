@@ -24,6 +24,7 @@ from agentmark_server.store.sqlite.edits import Edits
 from agentmark_server.store.sqlite.forgotten import Forgotten
 from agentmark_server.store.sqlite.interned import Interned
 from agentmark_server.store.sqlite.statements import SQL, Row, one, rows
+from agentmark_server.store.sqlite.tallies import TimeSums, UserSums
 from agentmark_server.store.sqlite.whole import sums_of
 
 NO_SESSION: Final = 0
@@ -89,6 +90,11 @@ class _State(msgspec.Struct):
         times = labels.start, labels.end, labels.running_since, active
         return self.id, tick, *said, *times, *self.totals.numbers()
 
+    def detail(self) -> Row:
+        """As `put_session_detail` takes it, behind the number of the session."""
+        encoded = msgspec.msgpack.encode(self.labels), msgspec.msgpack.encode(self.busy)
+        return *encoded, *[text and text[-1] for text in (self.labels.input, self.labels.output)]
+
 
 class Write:
     """One transaction's work for one app: put or remove spans of any traces, then `finish`."""
@@ -124,6 +130,8 @@ class Write:
             "put_session_detail": [],
         }
         self._grown = 0
+        self._time_sums = TimeSums()
+        self._user_sums = UserSums()
         self.left_stale = False
         """Whether `settle` has something to do."""
 
@@ -256,7 +264,7 @@ class Write:
             self.forget_trace(trace_id, max(deleted.values()))
             return
         for span_id, at in deleted.items():
-            self._forgotten.add_span(self._app, trace_id, span_id, at)
+            self._forget_span(trace_id, span_id, at)
         if trace and stored & deleted.keys():
             self._keep(trace.number, trace_id, stored - deleted.keys())
 
@@ -397,6 +405,9 @@ class Write:
         if session == NO_SESSION:
             return
         update = self._updates.setdefault(session, _Update())
+        for part, times in ((old, -1), (new, 1)):
+            if part:
+                self._time_sums.note(session, part, times)
         if old:
             update.added = (update.added or Totals()).minus(old.totals)
             update.lost |= new is None or not _keeps(old, new)
@@ -427,6 +438,8 @@ class Write:
         changed = frozenset(self._bring_up_to_date(session, update) for session, update in self._updates.items())
         for statement, new_rows in self._session_rows.items():
             self._do_all(statement, new_rows)
+        self._time_sums.write(self._connection, self._app)
+        self._user_sums.write(self._connection, self._app)
         self._interned.save_uses()
         self._do("grow_app", self._grown, self._app)
         return changed
@@ -443,14 +456,15 @@ class Write:
         if before.totals.trace_count == 0:
             self._grown += 1
             self._forgotten.begun(self._app, before.id)
+        self._user_sums.note((before.totals, before.labels), (now.totals, now.labels))
         self._write_labels(session, before.labels, now.labels)
-        details = msgspec.msgpack.encode(now.labels), msgspec.msgpack.encode(now.busy)
         self._session_rows["put_session"].append((session, self._app, *now.row(self._tick)))
-        self._session_rows["put_session_detail"].append((session, *details))
+        self._session_rows["put_session_detail"].append((session, *now.detail()))
         return before.id
 
     def _delete_session(self, session: int, state: _State) -> None:
         self._write_labels(session, state.labels, Labels())
+        self._user_sums.note((state.totals, state.labels), (Totals(), Labels()))
         self._do("delete_session", session)
         self._do("delete_session_detail", session)
         self._forgotten.end_session(self._app, state.id, self._tick)
@@ -491,11 +505,12 @@ class Write:
         """Note that the file holds remains of what was deleted, at a time (ns)."""
         self._do("mark_unclean", at)
 
-    def forget_edits(self, session_ids: Iterable[str]) -> None:
-        """Forget what was said of those sessions that are no more."""
+    def forget_said(self, session_ids: Iterable[str]) -> None:
+        """Forget edits and scores of those sessions that are no more."""
         for session_id in session_ids:
             if self._one("find_session", self._app, session_id) is None:
                 self._edits.delete(self._app, session_id)
+                self._do("delete_scores_of_session", self._app, session_id)
 
     def derive_anew(self, trace: int, trace_id: bytes) -> int:
         """Read the spans of a trace again as they were received, by today's rules; say how many there are."""
@@ -519,6 +534,7 @@ class Write:
     def forget_trace(self, trace_id: bytes, at: int) -> int:
         """Delete a trace with all that is derived from it, and remember it as deleted at a time (ns)."""
         self._forgotten.add_trace(self._app, trace_id, at)
+        self._do("delete_scores_of_trace", self._app, trace_id.hex())
         found = self._one("find_trace", self._app, trace_id)
         if not found:
             return 0
@@ -536,6 +552,7 @@ class Write:
     def forget_session(self, session_id: str, at: int) -> int:
         """Delete the spans that a session owns, and remember it and the traces that it owned alone."""
         self._forgotten.add_session(self._app, session_id, at, self._tick)
+        self._do("delete_scores_of_session", self._app, session_id)
         session = self._one("find_session", self._app, session_id)
         if session is None:
             return 0
@@ -549,9 +566,13 @@ class Write:
         if not kept:
             return self.forget_trace(trace_id, at)
         for span_id in stored.keys() - kept:
-            self._forgotten.add_span(self._app, trace_id, span_id, at)
+            self._forget_span(trace_id, span_id, at)
         self._keep(trace, trace_id, kept)
         return len(stored) - len(kept)
+
+    def _forget_span(self, trace_id: bytes, span_id: bytes, at: int) -> None:
+        self._forgotten.add_span(self._app, trace_id, span_id, at)
+        self._do("delete_scores_of_span", self._app, trace_id.hex(), span_id.hex())
 
     def _keep(self, trace: int, trace_id: bytes, kept: Set[bytes]) -> None:
         """Delete all spans of a trace but some, which move to chunks of their own."""
@@ -571,30 +592,18 @@ class Write:
         self.regroup(trace, trace_id)
 
 
-_ID: Final = 8
-"""Where in a row that packing makes the span's id stands; in front of it are the numbers of owner and terms."""
-_COUNTED: Final = 14
+_ID: Final = 1 + packing.TERMS
+"""Where in a row that packing makes the span's id stands; in front of it are the places of owner and terms."""
+_COUNTED: Final = _ID + 6
 
 
 def _span_row(
     trace: int, number: int, session: int, terms: Sequence[int | None], row: Row, counted: bool | None = None
 ) -> Row:
-    _, name, provider, model, agent, service, scope, user, *plain = row
-    if counted is not None:
-        plain[_COUNTED - _ID] = counted
-    return (
-        trace,
-        number,
-        session,
-        terms[name],
-        terms[provider],
-        terms[model],
-        terms[agent],
-        terms[service],
-        terms[scope],
-        terms[user],
-        *plain,
-    )
+    said = [terms[place] for place in row[1:_ID]]
+    if counted is None:
+        return (trace, number, session, *said, *row[_ID:])
+    return (trace, number, session, *said, *row[_ID:_COUNTED], counted, *row[_COUNTED + 1 :])
 
 
 def _has_events(stored: dict[bytes, Stored]) -> bool:

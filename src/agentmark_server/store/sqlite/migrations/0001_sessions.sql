@@ -73,6 +73,10 @@ CREATE TABLE span (
   service INTEGER,
   scope INTEGER,
   user INTEGER,
+  prompt INTEGER,
+  status_message INTEGER,
+  -- All of it as one JSON object, which spans of a trace mostly share.
+  metadata INTEGER,
   span_id BLOB NOT NULL,
   start INTEGER NOT NULL,
   "end" INTEGER NOT NULL,
@@ -89,6 +93,7 @@ CREATE TABLE span (
   cost INTEGER,
   -- What decides between versions of equal end.
   attribute_count INTEGER NOT NULL,
+  parent BLOB,
   PRIMARY KEY (trace, span_id)
 ) WITHOUT ROWID;
 
@@ -122,7 +127,7 @@ CREATE TABLE session (
   unmetered_calls INTEGER NOT NULL,
   unaccounted_tokens INTEGER NOT NULL,
   wall INTEGER AS (max(0, "end" - start)),
-  latency REAL AS (CASE WHEN timed_trace_count THEN 1.0 * duration / timed_trace_count END),
+  latency INTEGER AS (CASE WHEN timed_trace_count THEN duration / timed_trace_count END),
   total_tokens INTEGER AS (input_tokens + output_tokens),
   total_cost INTEGER AS (CASE WHEN priced_calls THEN cost END),
   UNIQUE (app, session_id)
@@ -140,7 +145,10 @@ CREATE INDEX session_by_change ON session (app, changed);
 CREATE TABLE session_detail (
   session INTEGER PRIMARY KEY,
   labels BLOB NOT NULL, -- msgpack of Labels
-  busy BLOB NOT NULL    -- msgpack of Intervals
+  busy BLOB NOT NULL,   -- msgpack of Intervals
+  -- The previews, which filters compare.
+  input TEXT,
+  output TEXT
 );
 
 -- What a session has several of: users, models, tags and so on, by the numbers of LabelKind; of metadata by key.
