@@ -15,6 +15,7 @@ from agentmark_server.api import (
     scores,
     sessions,
     spans,
+    templates,
     traces,
     users,
 )
@@ -78,6 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(metrics.router(store))
     app.include_router(scores.router(store))
     app.include_router(conversation.router(store, settings))
+    app.include_router(templates.router(settings.project))
     app.include_router(health.router)
     if settings.ui:
         app.include_router(dashboard.router)
