@@ -16,6 +16,9 @@ from typing import Any
 import httpx2
 import pytest
 
+SERVER_PYTHON = os.environ.get("SERVER_PYTHON", sys.executable)
+"""Runs servers and commands, where the tests themselves run in an environment without their packages."""
+
 
 @dataclass
 class RunningServer:
@@ -53,7 +56,7 @@ def start_server(
     db: Path, *, api_port: int = 0, app_port: int = 0, program: Sequence[str] = ("-m", "agentmark_cli")
 ) -> RunningServer:
     """Start `agentmark dev` (port 0: any free one) and wait until it says where it listens."""
-    command = [sys.executable, *program, "dev", "--db", str(db)]
+    command = [SERVER_PYTHON, *program, "dev", "--db", str(db)]
     command += ["--api-port", str(api_port), "--app-port", str(app_port)]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=clean_env()
