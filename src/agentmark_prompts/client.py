@@ -30,6 +30,23 @@ class Formatted(Generic[Config]):
     props: Mapping[str, Value]
     telemetry: Telemetry | None = None
 
+    @property
+    def text_config(self) -> TextConfig:
+        """The settings of a prompt for text."""
+        return _of_kind(self.config, TextConfig)
+
+    @property
+    def object_config(self) -> ObjectConfig:
+        """The settings of a prompt for an object."""
+        return _of_kind(self.config, ObjectConfig)
+
+
+def _of_kind(config: object, kind: type[Params]) -> Params:
+    if not isinstance(config, kind):
+        msg = f"the prompt has a {type(config).__name__}"
+        raise AttributeError(msg)
+    return config
+
 
 class Adapter(Protocol[Text_co, Object_co]):
     """Makes of a formatted prompt what a framework runs."""

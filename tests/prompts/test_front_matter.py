@@ -41,7 +41,10 @@ test_settings:
 
 def test_every_setting_is_read(formatted: Make) -> None:
     """All settings of a text prompt reach what is formatted."""
-    assert formatted(main=head(ALL_SETTINGS)).config == TextConfig(
+    made = formatted(main=head(ALL_SETTINGS))
+    with pytest.raises(AttributeError, match="the prompt has a TextConfig"):
+        _ = made.object_config
+    assert made.text_config == TextConfig(
         model_name="gpt-4o-mini",
         max_tokens=100,
         temperature=0.5,
@@ -70,7 +73,7 @@ object_config:
     find: {description: Finds, parameters: {type: object, properties: {}}}
   tool_choice: {type: tool, tool_name: find}
 """
-    assert formatted(main=head(config)).config == ObjectConfig(
+    assert formatted(main=head(config)).object_config == ObjectConfig(
         model_name="gpt-4o",
         schema={"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]},
         schema_name="contacts",

@@ -1,7 +1,6 @@
 """Loading: from a folder and from a server, once for each change, and never from outside the root."""
 
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -162,14 +161,12 @@ def traps(root: Path) -> Path:
 async def test_nothing_outside_the_root_can_be_read(path: str, traps: Path) -> None:
     """Neither by the path that is loaded nor by an import can anything but a small file below the root be read."""
     client = create_agentmark(loader=FileLoader(traps))
-    begun = time.monotonic()
     with pytest.raises(LoadError) as caught:
         await client.load_prompt(path)
     assert "secret\n" not in str(caught.value)
     (traps / "main.prompt.mdx").write_text(TEXT.replace("---\n<", f"---\nimport P from '{path}'\n<"))
     with pytest.raises(PromptError):
         await client.load_prompt("main.prompt.mdx")
-    assert time.monotonic() - begun < 5
 
 
 async def test_a_link_within_the_root_is_followed(root: Path) -> None:
