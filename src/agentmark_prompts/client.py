@@ -44,7 +44,7 @@ class Formatted(Generic[Config]):
 def _of_kind(config: object, kind: type[Params]) -> Params:
     if not isinstance(config, kind):
         msg = f"the prompt has a {type(config).__name__}"
-        raise AttributeError(msg)
+        raise AttributeError(msg)  # noqa: TRY004 - it is an attribute that this prompt has not
     return config
 
 
