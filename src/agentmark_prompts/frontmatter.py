@@ -14,7 +14,8 @@ from agentmark_prompts.values import Value
 Schema: TypeAlias = dict[str, Any]
 Kind = Literal["text", "object"]
 
-_FENCED: Final = re.compile(r"---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
+_FENCED: Final = re.compile(r"(?:\{/\*.*?\*/\}\s*)?---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
+"""A comment may stand before it."""
 
 _NUMBER: Final[Schema] = {"type": "number"}
 _COUNT: Final[Schema] = {"type": "integer", "minimum": 1}

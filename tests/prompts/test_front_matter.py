@@ -94,6 +94,15 @@ text_config: {model_name: 2024-01-01, stop_sequences: [yes, on, 1:30, 0x1F, .inf
     assert made.config.stop_sequences == ("yes", "on", "1:30", "0x1F", ".inf")
 
 
+def test_a_comment_may_come_first(formatted: Make) -> None:
+    """What a prompt is for may be told above its settings."""
+    text = "{/*\n  For {anybody}.\n*/}\n" + head("name: told\ntext_config: {model_name: m}")
+    assert formatted(main=text).name == "told"
+    with pytest.raises(TemplateError, match="did you mean name") as caught:
+        formatted(main=text.replace("name: told", "name: told\nnmae: b"))
+    assert (caught.value.line, caught.value.source_line) == (6, "nmae: b")
+
+
 def test_line_ends_and_marks_of_windows_are_read(formatted: Make) -> None:
     """A byte order mark and carriage returns change nothing."""
     text = "\ufeff" + head("name: windows\ntext_config: {model_name: m}").replace("\n", "\r\n")
