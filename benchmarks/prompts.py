@@ -1,4 +1,4 @@
-"""How long a prompt takes: `python benchmarks/prompts.py` prints microseconds, the median of many rounds.
+"""What a prompt takes: `python benchmarks/prompts.py` prints microseconds of CPU time, the median of many rounds.
 
 The prompt renders to about 2 kB and holds some of everything: conditions, a loop, filters, a component, props that
 `input_schema` checks. `parse` is done once a file; `render` puts props in; `format` also checks the props, as a
@@ -80,10 +80,10 @@ def microseconds(work: Callable[[], object], rounds: int, calls: int) -> float:
     """The median time of one call, over rounds of many calls."""
     times = []
     for _ in range(rounds):
-        begun = time.perf_counter()
+        begun = time.process_time()
         for _ in range(calls):
             work()
-        times.append((time.perf_counter() - begun) / calls * 1e6)
+        times.append((time.process_time() - begun) / calls * 1e6)
     return statistics.median(times)
 
 

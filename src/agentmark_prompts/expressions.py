@@ -189,22 +189,30 @@ class Sign(Expression):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Binary(Expression):
-    """`left operator right`. `&&` and `||` give one of the two, as in JavaScript, and may leave out the right."""
+    """`left operator right`."""
 
-    operator: str
+    operation: "_Operation"
     left: Expression
     right: Expression
 
     def evaluate(self, scope: Scope) -> Value:
-        left = self.left.evaluate(scope)
-        if self.operator == "||":
-            return left if truth(left) else self.right.evaluate(scope)
-        if self.operator == "&&":
-            return self.right.evaluate(scope) if truth(left) else left
         try:
-            return _BINARY[self.operator](left, self.right.evaluate(scope), scope.budget)
+            return self.operation(self.left.evaluate(scope), self.right.evaluate(scope), scope.budget)
         except (ArithmeticError, TypeError, ValueError) as error:
             raise TemplateError(str(error), self.place) from error
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Logic(Expression):
+    """`left && right` or `left || right`: one of the two, as in JavaScript; the right may be left out."""
+
+    left: Expression
+    right: Expression
+    both: bool
+
+    def evaluate(self, scope: Scope) -> Value:
+        left = self.left.evaluate(scope)
+        return self.right.evaluate(scope) if truth(left) == self.both else left
 
 
 def _operand(operator: str, value: Value) -> float:
@@ -291,7 +299,11 @@ class ExpressionParser:
         while (operator := self._operator()) and (strength := _STRENGTH[operator]) >= weakest:
             place = self._operator_place()
             self.at += len(operator)
-            left = Binary(place, operator, left, self.expression(strength + 1))
+            right = self.expression(strength + 1)
+            if operator in _BINARY:
+                left = Binary(place, _BINARY[operator], left, right)
+            else:
+                left = Logic(place, left, right, operator == "&&")
         return left
 
     def blank(self) -> None:

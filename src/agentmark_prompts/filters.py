@@ -100,6 +100,9 @@ def _dump(arguments: Sequence[Value], budget: Budget) -> str:
 
 
 def _text(value: Value, budget: Budget) -> str:
+    if isinstance(value, str):
+        budget.spend(len(value))
+        return value
     if value is None or value is MISSING or isinstance(value, list | dict):
         msg = f"it needs text: this is {kind_name(value)}"
         raise TypeError(msg)

@@ -173,11 +173,13 @@ class ForEach(Node):
 
     def render(self, output: Output, scope: Scope) -> None:
         try:
+            names = dict(scope.names)  # one for all items: nothing that is rendered keeps it
+            inside = Scope(names, scope.budget)
             for index, item in enumerate(entries(self.array.value(scope))):
-                names = {**scope.names, self.item: item}
+                names[self.item] = item
                 if self.index:
                     names[self.index] = index
-                output.render(self.content.nodes, Scope(names, scope.budget))
+                output.render(self.content.nodes, inside)
         except (BudgetError, TypeError) as error:
             raise TemplateError(str(error), self.array.place) from error
 
