@@ -85,12 +85,16 @@ class Constant(Expression):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Name(Expression):
-    """`props`, or a name of a loop around it."""
+    """`props`, or a name of a loop around it, and what `keys` lead to from there."""
 
     name: str
+    keys: tuple[str, ...] = ()
 
     def evaluate(self, scope: Scope) -> Value:
-        return scope.names[self.name]
+        value = scope.names[self.name]
+        for key in self.keys:
+            value = value.get(key, MISSING) if isinstance(value, dict) else _item(value, key)
+        return value
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -120,7 +124,7 @@ class Item(Expression):
 
 
 def _item(of: Value, key: Value) -> Value:
-    if not isinstance(of, list | str):
+    if not isinstance(of, (list, str)):  # not `|`, which makes a union each time
         return MISSING
     if key == "length":
         return len(of)
@@ -217,7 +221,7 @@ class Logic(Expression):
 
 def _operand(operator: str, value: Value) -> float:
     """A number to compute with: computing with text or nothing is a mistake that JavaScript hides as NaN."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         msg = f"{operator} needs numbers: this is {kind_name(value)}"
         raise TypeError(msg)
     return value
@@ -369,16 +373,19 @@ class ExpressionParser:
             if self.take("?.") or self.take("."):
                 self._operator_place()
                 name = self.name() or self.fail("a name is missing after the dot")
-                of = Member(place, of, name)
+                of = self._member(place, of, name)
             elif self.take("["):
                 self._operator_place()
                 of = Item(place, of, self.expression())
                 self.expect("]", "the key")
-            elif isinstance(of, Member) and self.take("("):
+            elif isinstance(of, Member | Name) and self.take("("):
                 msg = "values have no methods: use a filter"
                 raise TemplateError(msg, place)
             else:
                 return of
+
+    def _member(self, place: Place, of: Expression, key: str) -> Expression:
+        return Name(of.place, of.name, (*of.keys, key)) if isinstance(of, Name) else Member(place, of, key)
 
     def _primary(self, place: Place) -> Expression:
         if found := _NUMBER.match(self.source.text, self.at):

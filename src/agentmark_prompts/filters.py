@@ -112,7 +112,7 @@ def _text(value: Value, budget: Budget) -> str:
 
 
 def _number(value: Value) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         msg = f"it needs a number: this is {kind_name(value)}"
         raise TypeError(msg)
     return value

@@ -41,9 +41,9 @@ def plain(value: object, where: str = "props", depth: int = 0) -> Value:
     if depth > _MAX_DEPTH:
         msg = f"{where} is nested more than {_MAX_DEPTH} deep"
         raise TypeError(msg)
-    if value is None or isinstance(value, bool | str):
+    if value is None or isinstance(value, (bool, str)):
         return value
-    if isinstance(value, int | float):
+    if isinstance(value, (int, float)):
         return number(value)
     if isinstance(value, Mapping):
         return {_key(key, where): plain(item, f"{where}.{key}", depth + 1) for key, item in value.items()}
@@ -88,7 +88,7 @@ def truth(value: Value) -> bool:
     """Whether a condition holds: false are null, false, 0, NaN, "" and what is missing; lists are true."""
     if isinstance(value, float):
         return value != 0 and not math.isnan(value)
-    return isinstance(value, list | dict) or bool(value)
+    return isinstance(value, (list, dict)) or bool(value)
 
 
 def text(value: Value, budget: Budget) -> str:
@@ -99,7 +99,7 @@ def text(value: Value, budget: Budget) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | float):
+    if isinstance(value, (int, float)):
         return _shown(value)
     return dump(value, budget)
 
