@@ -75,6 +75,7 @@ LINKED = [
     "CHANGELOG.md",
     "docs/filters.md",
     "docs/numbers.md",
+    "docs/prompts.md",
     "docs/sessions.md",
 ]
 
