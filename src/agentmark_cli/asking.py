@@ -82,7 +82,7 @@ def rows_of(data: object) -> list[Row]:
 def row_of(data: object) -> Row:
     """Check that a server's answer is one thing."""
     if not isinstance(data, dict):
-        raise CommandError("the server answered with something else: is it another version than this command?")
+        raise CommandError("the server answered without an object: is it another version than this command?")
     return data
 
 

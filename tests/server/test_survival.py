@@ -6,7 +6,7 @@ import secrets
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from signal import SIGKILL, SIGTERM, Signals
@@ -24,7 +24,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from agentmark_server.decoding import SpanReader
 from agentmark_server.model import ReceivedSpan
-from agentmark_server.store import SessionSelector, Store, StoreError, TraceSelector, open_store
+from agentmark_server.store import Changes, SessionSelector, Store, StoreError, TraceSelector, open_store
 from conftest import RunningServer
 from support.faulty_disk import FaultyDisk, Image, full_disk, mounted
 from support.load import Load, seeded, survive
@@ -79,6 +79,12 @@ class Snapshot:
     def of(cls, store: Store, sent: int) -> "Snapshot":
         return cls(answers(store), store.changes(APP), store.count_spans(APP), sent)
 
+    def reopened(self) -> "Snapshot":
+        """What the next process answers: the file knows no ids of what was deleted, but that something was."""
+        left = [change for change in self.changes.items if not change.deleted]
+        lost = self.changes.lost or len(left) < len(self.changes.items)
+        return replace(self, changes=Changes(left, self.changes.token, lost))
+
 
 @dataclass
 class Photograph:
@@ -125,6 +131,8 @@ class Life:
                     if self.random.random() < 0.1:
                         store.close()
                         store = self._open()
+                        self.snapshots[-1] = self.snapshots[-1].reopened()
+                        self._stays(store)
                     write = self._draw(store)
                     try:
                         with trouble(self.disk, self.random) if trouble else nullcontext():
@@ -215,7 +223,7 @@ def develop(image: Image, folder: Path) -> None:
 def recover(folder: Path, allowed: list[Snapshot], sent: list[Span]) -> Snapshot:
     """Open what power loss left: it must be one of the allowed states, whole, and go on as such."""
     with opened(folder / "store.db") as store:
-        found = [one for one in allowed if Snapshot.of(store, one.sent) == one]
+        found = [one for one in allowed if Snapshot.of(store, one.sent) == one.reopened()]
         assert found, f"{store.count_spans(APP)} spans, not {[one.spans for one in allowed]}, or other totals"
         check = apsw.Connection(str(folder / "store.db"))
         assert check.pragma("integrity_check") == "ok"

@@ -83,6 +83,7 @@ class SqliteStore:
     def _write(self, app: str) -> Iterator[Write]:
         with self._database.writing(undone=self._undone) as connection:
             self._interned.bound()
+            self._forgotten.begin()
             yield self._writer(connection, _app(connection, app) or one(connection, "add_app", app))
 
     def append(self, app: str, shares: Sequence[Share]) -> Appended:
@@ -98,12 +99,19 @@ class SqliteStore:
     def _read(self, app: str) -> Iterator[apsw.Connection]:
         """What is there, with nothing left to be grouped."""
         if app in self._stale:
+            self._settle(app)
+        with self._database.reading() as connection:
+            yield connection
+
+    def _settle(self, app: str) -> None:
+        try:
             with self._write(app) as write:
                 self._stale.discard(app)
                 write.settle()
                 write.finish()
-        with self._database.reading() as connection:
-            yield connection
+        except BaseException:
+            self._stale.add(app)
+            raise
 
     def forget(self, app: str, selector: Selector) -> int:
         """See `Store.forget`."""
@@ -124,6 +132,7 @@ class SqliteStore:
         """See `Store.rebuild`."""
         with self._database.writing(undone=self._undone) as connection:
             self._interned.clear()
+            self._forgotten.begin()
             total = one(connection, "count_all_spans")
             one(connection, "note_sessions")
             indexing.index_anew(connection)

@@ -50,10 +50,18 @@ class Forgotten:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._names: dict[tuple[int, bytes], str] = {}
+        self._learned: list[tuple[int, bytes]] = []
+        """Of names those that the write under way gave."""
         self.reload()
+
+    def begin(self) -> None:
+        """A write begins: what the one before gave stays."""
+        self._learned.clear()
 
     def reload(self) -> None:
         """Read everything again: after a write that was undone."""
+        for place in self._learned:
+            self._names.pop(place, None)
         self._sessions: dict[int, Times] = {}
         self._told: set[tuple[int, bytes]] = set()
         """Sessions that are told as gone."""
@@ -105,6 +113,8 @@ class Forgotten:
     def _tell(self, app: int, session_id: str) -> bytes:
         key = _key(session_id.encode())
         self._told.add((app, key))
+        if (app, key) not in self._names:
+            self._learned.append((app, key))
         self._names[app, key] = session_id
         if len(self._names) > _NAMES:
             del self._names[next(iter(self._names))]
