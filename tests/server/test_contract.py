@@ -84,7 +84,7 @@ def session() -> Iterator[requests.Session]:
         yield kept
 
 
-def check(case: Case, server: RunningServer, session: requests.Session) -> None:
+def check(case: Case[Any], server: RunningServer, session: requests.Session) -> None:
     """Send a request, and compare what comes back with the description."""
     assert case.meta
     if (
@@ -97,12 +97,12 @@ def check(case: Case, server: RunningServer, session: requests.Session) -> None:
 
 
 @contract.exclude(method="DELETE").parametrize()
-def test_contract(case: Case, server: RunningServer, session: requests.Session) -> None:
+def test_contract(case: Case[Any], server: RunningServer, session: requests.Session) -> None:
     """No request, whether it fits the description or not, is answered otherwise than described."""
     check(case, server, session)
 
 
 @contract.include(method="DELETE").parametrize()
-def test_deleting(case: Case, server: RunningServer, session: requests.Session) -> None:
+def test_deleting(case: Case[Any], server: RunningServer, session: requests.Session) -> None:
     """The same of what takes away what the other requests ask for."""
     check(case, server, session)
