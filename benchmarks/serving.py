@@ -45,8 +45,12 @@ class Server:
 
     def ask(self, path: str, **parameters: Any) -> Any:
         """The JSON body of GET `path`, which must answer 200."""
-        self._connection.request("GET", f"{path}?{urlencode(parameters)}")
-        answer = self._connection.getresponse()
+        self._connection.request("GET", f"{path}?{urlencode(parameters, doseq=True)}")
+        try:
+            answer = self._connection.getresponse()
+        except http.client.RemoteDisconnected:  # it was idle for longer than the server waits
+            self._connection.request("GET", f"{path}?{urlencode(parameters, doseq=True)}")
+            answer = self._connection.getresponse()
         body = answer.read()
         if answer.status != http.HTTPStatus.OK:
             msg = f"GET {path} answered {answer.status}: {body[:200]!r}"

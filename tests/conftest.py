@@ -1,17 +1,23 @@
 """What all tests share: a real server in a process of its own, on free ports, with a file of its own."""
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+
+SERVER_PYTHON = os.environ.get("SERVER_PYTHON", sys.executable)
+"""Runs servers and commands, where the tests themselves run in an environment without their packages."""
 
 
 @dataclass
@@ -50,7 +56,7 @@ def start_server(
     db: Path, *, api_port: int = 0, app_port: int = 0, program: Sequence[str] = ("-m", "agentmark_cli")
 ) -> RunningServer:
     """Start `agentmark dev` (port 0: any free one) and wait until it says where it listens."""
-    command = [sys.executable, *program, "dev", "--db", str(db)]
+    command = [SERVER_PYTHON, *program, "dev", "--db", str(db)]
     command += ["--api-port", str(api_port), "--app-port", str(app_port)]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=clean_env()
@@ -98,3 +104,44 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., RunningServer]]:
     for running in started:
         if running.process.poll() is None:
             running.stop()
+
+
+@dataclass
+class Gateway:
+    """A server that is not ours: it answers everything alike, and keeps what it was asked."""
+
+    url: str = ""
+    status: int = 200
+    body: bytes = b'{"data": [], "pagination": {"total": 0}}'
+    paths: list[str] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+
+    def answer(self, status: int, body: Any) -> None:
+        self.status = status
+        self.body = body if isinstance(body, bytes) else json.dumps(body).encode()
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    """Serve the answers that a test chooses."""
+    asked = Gateway()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.paths.append(self.path)
+            asked.headers.append({key.lower(): value for key, value in self.headers.items()})
+            self.send_response(asked.status)
+            self.send_header("Content-Length", str(len(asked.body)))
+            self.end_headers()
+            self.wfile.write(asked.body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        asked.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield asked
+        server.shutdown()
+        thread.join()

@@ -67,8 +67,8 @@ def _changes(gateway: Gateway) -> Iterator[dict[str, Any] | None]:
                         first, last_id = last_id is None, value
                         if first:
                             yield None
-                    elif field == "data":
-                        yield json.loads(value)
+                    elif field == "data" and "id" in (change := json.loads(value)):
+                        yield change
         except LostError as error:
             if last_id is None:
                 raise

@@ -10,7 +10,10 @@ import typer
 from agentmark_cli.database import database
 from agentmark_cli.demo import demo
 from agentmark_cli.dev import dev
+from agentmark_cli.doctor import doctor
+from agentmark_cli.init import init
 from agentmark_cli.output import one_line
+from agentmark_cli.run_prompt import run_prompt
 from agentmark_cli.scores import scores
 from agentmark_cli.session_changes import delete_session, update_session
 from agentmark_cli.session_export import export_session
@@ -45,6 +48,9 @@ def show_help(context: typer.Context) -> None:
 
 app.command()(dev)
 app.command()(demo)
+app.command()(init)
+app.command("run-prompt")(run_prompt)
+app.command()(doctor)
 app.add_typer(api, name="api")
 app.add_typer(database, name="db")
 api.add_typer(sessions, name="sessions")

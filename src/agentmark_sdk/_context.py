@@ -73,10 +73,11 @@ class Scope:
 def within(scope: Scope, context: Context | None = None) -> Context:
     """Put `scope` inside the scope that a context (default: the current one) has."""
     context = get_current() if context is None else context
-    return set_value(_SCOPE, scope.inside(_scope(context)), context)
+    return set_value(_SCOPE, scope.inside(scope_of(context)), context)
 
 
-def _scope(context: Context | None) -> Scope:
+def scope_of(context: Context | None) -> Scope:
+    """The scope that a context (None: the current one) carries."""
     found = get_value(_SCOPE, context)
     return found if isinstance(found, Scope) else Scope()
 
@@ -86,7 +87,7 @@ class ScopeProcessor(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Add what the span lacks of the scope of its context."""
-        missing = _scope(parent_context).missing(span.attributes or {})
+        missing = scope_of(parent_context).missing(span.attributes or {})
         if missing:
             span.set_attributes(missing)
 

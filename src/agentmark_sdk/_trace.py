@@ -16,6 +16,11 @@ from agentmark_sdk._values import Attribute, attribute, content, given, text
 _NAMED_TRACE = create_key("agentmark-named-trace")
 
 
+def is_inside_trace() -> bool:
+    """Whether this runs inside a `trace()`."""
+    return get_value(_NAMED_TRACE) is not None
+
+
 class TraceContext:
     """The span that a `trace()` or `ctx.span()` block records. No method of it raises."""
 
@@ -102,10 +107,12 @@ def session(
     Blocks nest; what the inner one gives wins, metadata and tags add up. Another session id does not inherit
     the outer session's name.
     """
-    return _SessionBlock(Scope.of(session_id, session_name, user_id, metadata, tags))
+    return SessionBlock(Scope.of(session_id, session_name, user_id, metadata, tags))
 
 
-class _SessionBlock(Block[None]):
+class SessionBlock(Block[None]):
+    """A block in which all spans carry a scope."""
+
     def __init__(self, scope: Scope) -> None:
         super().__init__()
         self._scope = scope

@@ -19,6 +19,7 @@ from agentmark_server.api import (
     scores,
     sessions,
     spans,
+    templates,
     traces,
     users,
 )
@@ -89,6 +90,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(export.router(store, settings))
     app.include_router(events.router(store, live))
     app.state.close_streams = live.close  # before a server waits for the requests under way
+    app.include_router(templates.router(settings.project))
     app.include_router(health.router)
     if settings.ui:
         app.include_router(dashboard.router)

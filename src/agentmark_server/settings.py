@@ -16,6 +16,8 @@ class Settings:
 
     db: Path = Path(".agentmark/agentmark.db")
     ui: bool = True
+    project: Path = Path()
+    """The folder of `agentmark.json`, whose prompts are served."""
     prices: Path | None = None
     """A file of one's own prices, asked before the table: docs/sessions.md."""
     max_body_bytes: int = 64 * 1024 * 1024

@@ -1,15 +1,12 @@
 """What the tests of commands share: runs of `python -m agentmark_cli`, in a pipe or on a terminal."""
 
-import json
 import os
 import pty
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -107,44 +104,3 @@ def record() -> Callable[..., None]:
 
 def _any_value(value: object) -> dict[str, object]:
     return {"intValue": str(value)} if isinstance(value, int) else {"stringValue": value}
-
-
-@dataclass
-class Gateway:
-    """A server that is not ours: it answers everything alike, and keeps what it was asked."""
-
-    url: str = ""
-    status: int = 200
-    body: bytes = b'{"data": [], "pagination": {"total": 0}}'
-    paths: list[str] = field(default_factory=list)
-    headers: list[dict[str, str]] = field(default_factory=list)
-
-    def answer(self, status: int, body: Any) -> None:
-        self.status = status
-        self.body = body if isinstance(body, bytes) else json.dumps(body).encode()
-
-
-@pytest.fixture
-def gateway() -> Iterator[Gateway]:
-    """Serve the answers that a test chooses."""
-    asked = Gateway()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.paths.append(self.path)
-            asked.headers.append({key.lower(): value for key, value in self.headers.items()})
-            self.send_response(asked.status)
-            self.send_header("Content-Length", str(len(asked.body)))
-            self.end_headers()
-            self.wfile.write(asked.body)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        asked.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield asked
-        server.shutdown()
-        thread.join()

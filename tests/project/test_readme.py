@@ -54,7 +54,7 @@ def test_every_example_runs(server: RunningServer, tmp_path: Path) -> None:
     sessions = {session["name"] or session["id"]: session for session in server.get("/v1/sessions")["data"]}
     assert sessions["Customer Support Chat #12345"]["trace_count"] == 2
     assert sessions["Customer Support Chat #12345"]["user_id"] == "user-123"
-    assert sessions["invoice-run-2026-11"]["trace_count"] == 2
+    assert sessions["Invoices of November"]["trace_count"] == 2
     assert sessions["chat-1"]["trace_count"] == 1
 
 
@@ -75,6 +75,7 @@ LINKED = [
     "CHANGELOG.md",
     "docs/filters.md",
     "docs/numbers.md",
+    "docs/prompts.md",
     "docs/sessions.md",
 ]
 

@@ -81,3 +81,19 @@ def test_sdk_alone(wheel: Path, tmp_path: Path) -> None:
     command = subprocess.run([programs / "agentmark", "dev"], capture_output=True, text=True, check=False)
     assert command.returncode == 1
     assert "pip install 'agentmark[server]'" in command.stderr
+
+
+def test_prompts_name_their_extra(programs: Path, tmp_path: Path) -> None:
+    """Without the extra for prompts the packages are there, and the commands say which extra they need."""
+    for package in ("agentmark_prompts", "agentmark_pydantic_ai_v0"):
+        there = f"import importlib.util; assert importlib.util.find_spec('{package}')"
+        subprocess.run([programs / "python", "-I", "-c", there], cwd=tmp_path, check=True)
+    command = [programs / "agentmark", "run-prompt", "chat.prompt.mdx"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=clean_env(), check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "this command needs more: pip install 'agentmark[pydantic-ai]'\n"
+    examined = subprocess.run(
+        [programs / "agentmark", "doctor"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert examined.returncode == 1
+    assert "not installed: jsonschema, pydantic_ai, referencing, yaml" in examined.stdout

@@ -62,6 +62,8 @@ def filled(server: RunningServer) -> str:
 def test_json(shared_server: RunningServer) -> None:
     """`json`, which is the default, is the session as the API shows it, with its spans and all that they hold."""
     session_id = filled(shared_server)
+    score = {"resource_id": session_id, "resource_type": "session", "name": "helpful", "score": 0.5}
+    assert httpx2.post(f"{shared_server.url}/v1/scores", json=score).status_code == 201
     reply = export(shared_server, session_id)
     assert reply.headers["content-type"] == "application/json"
     data = reply.json()["data"]

@@ -86,6 +86,23 @@ def test_after_a_restart(launch: Callable[..., RunningServer]) -> None:
         assert stream.next()[1]["id"] == "b"
 
 
+def test_deleted_before_a_restart(launch: Callable[..., RunningServer]) -> None:
+    """Ids of what was deleted are not kept: after a restart it is told that something was, then all else."""
+    first = launch()
+    with events(first.url) as stream:
+        write(first, "a", "b")
+        stream.until("a", "b")
+    httpx2.delete(f"{first.url}/v1/sessions/a")
+    first.stop()
+    again = launch()
+    write(again, "c")
+    with events(again.url, last_id=stream.last_id) as stream:
+        assert [stream.next(), stream.next()] == [("reset", {}), ("session", {"id": "c", "deleted": False})]
+    with events(again.url, last_id=stream.last_id) as stream:
+        write(again, "d")
+        assert stream.next()[1]["id"] == "d"
+
+
 @pytest.mark.parametrize("token", ["x", "-1", "1.5", "9" * 50])
 def test_bad_token(shared_server: RunningServer, token: str) -> None:
     """What is no id of an event is a 400 that names where it stands."""

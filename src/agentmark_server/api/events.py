@@ -63,7 +63,8 @@ def router(store: Store, live: Live) -> APIRouter:
         """An event for every session that was written to or deleted, as it happens.
 
         The stream begins with the `id` from which it tells. Each event names a session once, with its last change;
-        a change may be told again after a new connection, none is left out.
+        a change may be told again after a new connection, none is left out. After a restart of the server an event
+        `reset` may come: sessions were deleted before, and their ids are not kept. Compare with the list then.
         """
         after = last_event_id or parameters.after
         place = "Last-Event-ID" if last_event_id else "after"
@@ -94,7 +95,7 @@ async def _events(store: Store, live: Live, token: str) -> AsyncIterator[str]:
                 changes = await asyncio.to_thread(store.changes, LOCAL_APP, token, _PAGE)
             except StoreError:
                 return  # the client comes again, with what it was told last
-            if changes.items:
+            if changes.items or changes.lost:
                 yield _told(changes, token)
                 token = changes.token
                 await listener.rest(_REST_SECONDS)
@@ -108,8 +109,11 @@ async def _news(listener: Listener) -> bool:
 
 def _told(changes: Changes, token: str) -> str:
     """A page of changes as events: only after the last of them is the page's token where to go on."""
-    tokens = [token] * (len(changes.items) - 1) + [changes.token]
-    return "".join(
+    reset = (
+        f"id: {token if changes.items else changes.token}\nevent: reset\ndata: {{}}\n\n" if changes.lost else ""
+    )
+    tokens = [*[token] * (len(changes.items) - 1), changes.token]
+    return reset + "".join(
         f"id: {after}\nevent: session\ndata: {_data(change.session_id, deleted=change.deleted)}\n\n"
         for after, change in zip(tokens, changes.items, strict=True)
     )

@@ -65,6 +65,8 @@ class Changes(msgspec.Struct, frozen=True):
 
     items: list[Change]
     token: str
+    lost: bool = False
+    """Whether sessions are gone, too, whose ids are not known any more: who keeps a list compares it."""
 
 
 class SessionSelector(msgspec.Struct, frozen=True):
@@ -150,7 +152,8 @@ class Store(Protocol):
 
         Each session stands there once, with its last change. The token is opaque; one of a store that has been
         rebuilt since still holds: every session has changed then. No change is ever left out by asking with
-        the token of the answer before, with several writers too; a change may be told again.
+        the token of the answer before, with several writers too; a change may be told again. The ids of sessions
+        that are gone are not kept in files, so that after a reopening `lost` may be all that is told of them.
         Raises BadCursorError for a token that this store did not give.
         """
         ...

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 import msgspec
 
 from agentmark_server.api.export.source import Source
-from agentmark_server.api.schemas import SessionSchema, TraceSchema
+from agentmark_server.api.schemas import ScoreSchema, SessionSchema, TraceSchema
 
 
 def whole(source: Source) -> Iterator[bytes]:
-    """`{"data": {..., "traces": [{..., "spans": [...]}]}}`."""
-    yield b'{"data":' + _open(source.session) + b',"traces":['
+    """`{"data": {..., "scores": [...], "traces": [{..., "spans": [...]}]}}`."""
+    scores = b",".join(ScoreSchema.of(score).model_dump_json().encode() for score in source.scores())
+    yield b'{"data":' + _open(source.session) + b',"scores":[' + scores + b'],"traces":['
     for number, trace in enumerate(source.traces()):
         yield (b"," if number else b"") + _open(TraceSchema.of(trace)) + b',"spans":['
         for place, span in enumerate(source.spans(trace)):

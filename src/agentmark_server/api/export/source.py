@@ -5,7 +5,8 @@ from typing import Any
 
 from agentmark_server.api.schemas import SessionSchema
 from agentmark_server.api.span_shapes import span_shape
-from agentmark_server.model import ReceivedSpan, Slice, Trace
+from agentmark_server.model import ReceivedSpan, Score, Slice, Trace
+from agentmark_server.queries import ScoreQuery
 from agentmark_server.spans import SpanOrder, SpanQuery
 from agentmark_server.store import Store
 
@@ -35,6 +36,15 @@ class Source:
         while part:
             page = self._store.list_spans(self._app, query, part, contents=True)
             yield from map(span_shape, page.items)
+            part = Slice(_PAGE, cursor=page.next_cursor) if page.next_cursor else None
+
+    def scores(self) -> Iterator[Score]:
+        """The scores of the session itself, the latest first."""
+        query = ScoreQuery(resource_types=("session",), resource_ids=(self.session.id,))
+        part: Slice | None = Slice(_PAGE)
+        while part:
+            page = self._store.list_scores(self._app, query, part)
+            yield from page.items
             part = Slice(_PAGE, cursor=page.next_cursor) if page.next_cursor else None
 
     def received(self) -> Iterator[ReceivedSpan]:

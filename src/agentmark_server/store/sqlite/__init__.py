@@ -114,7 +114,7 @@ class SqliteStore:
                 gone = write.forget_session(selector.session_id, at)
             else:
                 gone = write.forget_trace(selector.trace_id, at)
-            write.forget_edits(write.finish())
+            write.forget_said(write.finish())
             self._interned.delete_unused()
             write.mark_unclean(at)
         self._cleaner.wait(self._cleaner.start())
@@ -137,8 +137,9 @@ class SqliteStore:
                 write.finish()
                 if progress:
                     progress(done, total)
-            one(connection, "tick")
-            one(connection, "end_noted_sessions")
+            tick = one(connection, "tick")
+            for app, session_id in rows(connection, "noted_sessions_gone"):
+                self._forgotten.end_session(app, session_id, tick)
             one(connection, "forget_noted_sessions")
         while self.index():
             pass
@@ -155,8 +156,9 @@ class SqliteStore:
             # Those of one write stay together, so that the token lies between writes.
             last = one(connection, "tick_of_change", number, since, limit - 1)
             found = rows(connection, "changes", number, since, _LAST_TICK if last is None else last)
-        items = [Change(session_id, bool(deleted)) for _, session_id, deleted in found]
-        return Changes(items, str(found[-1][0] if found else since))
+        names = [(id_ if key is None else self._forgotten.name(number or 0, key), key) for _, id_, key in found]
+        items = [Change(name, deleted=key is not None) for name, key in names if name is not None]
+        return Changes(items, str(found[-1][0] if found else since), lost=len(items) < len(found))
 
     def list_sessions(self, app: str, query: SessionQuery, part: Slice) -> Page[Session]:
         """See `Store.list_sessions`."""

@@ -211,56 +211,54 @@ UPDATE app SET sessions = 0;
 UPDATE term SET uses = 0; UPDATE origin SET uses = 0;
 
 -- name: forget_session
-INSERT OR REPLACE INTO forgotten_session (app, session_id, at, changed) VALUES (?, ?, ?, ?);
+INSERT OR REPLACE INTO forgotten_session (app, key, at, changed) VALUES (?, ?, ?, ?);
 
 -- name: forget_trace
-INSERT OR REPLACE INTO forgotten_trace (app, trace_id, at) VALUES (?, ?, ?);
+INSERT OR REPLACE INTO forgotten_trace (app, key, at) VALUES (?, ?, ?);
 
 -- name: forget_span
-INSERT OR REPLACE INTO forgotten_span (app, trace_id, span_id, at) VALUES (?, ?, ?, ?);
+INSERT OR REPLACE INTO forgotten_span (app, trace_key, key, at) VALUES (?, ?, ?, ?);
 
 -- name: forgotten_sessions
-SELECT app, session_id, at FROM forgotten_session WHERE at > 0;
+SELECT app, key, at, changed FROM forgotten_session;
 
 -- name: forgotten_traces
-SELECT app, trace_id, at FROM forgotten_trace;
+SELECT app, key, at FROM forgotten_trace;
 
 -- name: forgotten_spans
-SELECT app, trace_id, span_id, at FROM forgotten_span;
+SELECT app, trace_key, key, at FROM forgotten_span;
 
 -- name: end_session
--- Tell that a session is no more, without refusing anything of it that was not refused before.
-INSERT INTO forgotten_session (app, session_id, at, changed) VALUES (?, ?, 0, ?)
+INSERT INTO forgotten_session (app, key, at, changed) VALUES (?, ?, 0, ?)
 ON CONFLICT DO UPDATE SET changed = excluded.changed;
+
+-- name: tell_no_more
+UPDATE forgotten_session SET changed = 0 WHERE app = ? AND key = ?;
 
 -- name: note_sessions
 -- Those that are there before a rebuild.
 CREATE TEMP TABLE noted AS SELECT app, session_id FROM session;
 
--- name: end_noted_sessions
+-- name: noted_sessions_gone
 -- Those of them that are no more.
-INSERT INTO forgotten_session (app, session_id, at, changed)
-SELECT app, session_id, 0, (SELECT now FROM clock) FROM temp.noted
-WHERE NOT EXISTS (SELECT 1 FROM session WHERE session.app = noted.app AND session.session_id = noted.session_id)
-ON CONFLICT DO UPDATE SET changed = excluded.changed;
+SELECT app, session_id FROM temp.noted
+WHERE NOT EXISTS (SELECT 1 FROM session WHERE session.app = noted.app AND session.session_id = noted.session_id);
 
 -- name: forget_noted_sessions
 DROP TABLE temp.noted;
 
 -- name: changes
--- Sessions written to after a tick and up to another, and those deleted and not begun anew.
-SELECT changed, session_id, 0 FROM session WHERE app = ?1 AND changed > ?2 AND changed <= ?3
+-- Sessions written to after a tick and up to another, and the keys of those that are gone.
+SELECT changed, session_id, NULL FROM session WHERE app = ?1 AND changed > ?2 AND changed <= ?3
 UNION ALL
-SELECT changed, session_id, 1 FROM forgotten_session AS gone WHERE app = ?1 AND changed > ?2 AND changed <= ?3
-  AND NOT EXISTS (SELECT 1 FROM session WHERE session.app = gone.app AND session.session_id = gone.session_id)
+SELECT changed, NULL, key FROM forgotten_session WHERE app = ?1 AND changed > ?2 AND changed <= ?3
 ORDER BY 1, 2;
 
 -- name: tick_of_change
 -- The tick of the n-th change after a tick (?3 is n - 1): read from the indexes, in their order.
 SELECT changed FROM session WHERE app = ?1 AND changed > ?2
 UNION ALL
-SELECT changed FROM forgotten_session AS gone WHERE app = ?1 AND changed > ?2
-  AND NOT EXISTS (SELECT 1 FROM session WHERE session.app = gone.app AND session.session_id = gone.session_id)
+SELECT changed FROM forgotten_session WHERE app = ?1 AND changed > ?2
 ORDER BY 1 LIMIT 1 OFFSET ?3;
 
 -- name: get_session

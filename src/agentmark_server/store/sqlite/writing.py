@@ -252,7 +252,7 @@ class Write:
         whole = {span_id: one.fact.span for span_id, one in all_stored.items()}
         whole |= {one.span.span_id: one.span for one in newer}
         owners = group(whole.values()).owners
-        times = {span_id: sessions.get(owners.get(span_id) or "", 0) for span_id in whole}
+        times = {span_id: sessions.of(owners.get(span_id)) for span_id in whole}
         return {span_id: at for span_id, at in times.items() if whole[span_id].start < at}
 
     def _delete(
@@ -453,7 +453,9 @@ class Write:
         if now.totals.trace_count == 0:
             self._delete_session(session, before)
             return before.id
-        self._grown += before.totals.trace_count == 0
+        if before.totals.trace_count == 0:
+            self._grown += 1
+            self._forgotten.begun(self._app, before.id)
         self._user_sums.note((before.totals, before.labels), (now.totals, now.labels))
         self._write_labels(session, before.labels, now.labels)
         self._session_rows["put_session"].append((session, self._app, *now.row(self._tick)))
@@ -465,7 +467,7 @@ class Write:
         self._user_sums.note((state.totals, state.labels), (Totals(), Labels()))
         self._do("delete_session", session)
         self._do("delete_session_detail", session)
-        self._do("end_session", self._app, state.id, self._tick)
+        self._forgotten.end_session(self._app, state.id, self._tick)
         self._grown -= state.totals.trace_count > 0
 
     def _write_labels(self, session: int, old: Labels, new: Labels) -> None:
@@ -503,11 +505,12 @@ class Write:
         """Note that the file holds remains of what was deleted, at a time (ns)."""
         self._do("mark_unclean", at)
 
-    def forget_edits(self, session_ids: Iterable[str]) -> None:
-        """Forget what was said of those sessions that are no more."""
+    def forget_said(self, session_ids: Iterable[str]) -> None:
+        """Forget edits and scores of those sessions that are no more."""
         for session_id in session_ids:
             if self._one("find_session", self._app, session_id) is None:
                 self._edits.delete(self._app, session_id)
+                self._do("delete_scores_of_session", self._app, session_id)
 
     def derive_anew(self, trace: int, trace_id: bytes) -> int:
         """Read the spans of a trace again as they were received, by today's rules; say how many there are."""

@@ -172,27 +172,28 @@ CREATE TABLE part (
 CREATE INDEX part_by_session ON part (session, start, trace_id);
 
 -- What was deleted, when (nanoseconds since 1970), and in which write. A session that only ended, for its spans
--- became another's, stands there with the time 0: nothing of it is refused, but its end is told.
+-- became another's, stands there with the time 0: nothing of it is refused, but its end is told. One that began anew
+-- stands there with the write 0: it is not told as gone any more. Keys are hashes of ids (forgotten.py).
 CREATE TABLE forgotten_session (
   app INTEGER NOT NULL,
-  session_id TEXT NOT NULL,
+  key BLOB NOT NULL,
   at INTEGER NOT NULL,
   changed INTEGER NOT NULL,
-  PRIMARY KEY (app, session_id)
+  PRIMARY KEY (app, key)
 ) WITHOUT ROWID;
 CREATE INDEX forgotten_session_by_change ON forgotten_session (app, changed);
 
 CREATE TABLE forgotten_trace (
   app INTEGER NOT NULL,
-  trace_id BLOB NOT NULL,
+  key BLOB NOT NULL,
   at INTEGER NOT NULL,
-  PRIMARY KEY (app, trace_id)
+  PRIMARY KEY (app, key)
 ) WITHOUT ROWID;
 
 CREATE TABLE forgotten_span (
   app INTEGER NOT NULL,
-  trace_id BLOB NOT NULL,
-  span_id BLOB NOT NULL,
+  trace_key BLOB NOT NULL,
+  key BLOB NOT NULL,
   at INTEGER NOT NULL,
-  PRIMARY KEY (app, trace_id, span_id)
+  PRIMARY KEY (app, trace_key, key)
 ) WITHOUT ROWID;
