@@ -64,7 +64,12 @@ contract = schemathesis.openapi.from_dict(narrowed(), config=CONFIG).exclude(pat
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server of its own, whose answers depend on no other test; what the examples name is there."""
-    running = start_server(tmp_path_factory.mktemp("contract") / "agentmark.db")
+    folder = tmp_path_factory.mktemp("contract")
+    (folder / "agentmark.json").write_text('{"agentmarkPath": "."}')
+    (folder / "chat.prompt.mdx").write_text("Hello")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        running = start_server(folder / "agentmark.db")
     of = {"session__id": SESSION, "user__id": USER, "tag__tags": ["beta"]}
     root, other = span("t", "root", **of), call("t", "call", "root", session__id="chat-2")
     root.span_id = other.parent_span_id = SPAN
