@@ -10,6 +10,7 @@ from agentmark_server import dashboard, ingest
 from agentmark_server.api import (
     changes,
     conversation,
+    description,
     errors,
     events,
     export,
@@ -34,12 +35,12 @@ from agentmark_server.writer import Writer
 
 
 class _Server(FastAPI):
-    """Describes what its routes answer with that is not made with pydantic."""
+    """Describes what its routes answer with that is not made with pydantic, and nothing that they do not."""
 
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()
         document["components"]["schemas"] |= conversation.COMPONENTS
-        return document
+        return description.corrected(document)
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -4,7 +4,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from agentmark_server.api.errors import reply
+from agentmark_server.api.errors import forbidden
 
 _LOOPBACK: Final = {"localhost", "127.0.0.1", "[::1]"}
 
@@ -20,8 +20,7 @@ class LocalOnly:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and _host(scope) not in _LOOPBACK:
-            message = "this server answers on this machine only: ask it as localhost or 127.0.0.1"
-            await reply(403, "forbidden", message)(scope, receive, send)
+            await forbidden()(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 

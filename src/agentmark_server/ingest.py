@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 from google.protobuf import json_format
@@ -20,6 +20,7 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 
 from agentmark_server import otlp
+from agentmark_server.api.errors import ANY_ROUTE
 from agentmark_server.decoders import Decoders
 from agentmark_server.decoding import JSON, LOGS, PROTOBUF, TRACES, Batch, Body, Signal
 from agentmark_server.settings import LOCAL_APP, Settings
@@ -97,10 +98,10 @@ class _Reply:
 
 def router(writer: Writer, decoders: Decoders, settings: Settings) -> APIRouter:
     """The routes that take OTLP."""
-    routes = APIRouter(tags=["Receiving"])
+    routes = APIRouter(tags=["Receiving"], responses={403: ANY_ROUTE[403]})
     take = _Taker(writer, decoders, settings).take
 
-    @routes.post("/v1/traces", summary="Take spans (OTLP/HTTP)", openapi_extra=_OPENAPI)
+    @routes.post("/v1/traces", summary="Take spans (OTLP/HTTP)", openapi_extra=_openapi(_SPANS))
     async def post_traces(request: Request) -> Response:
         """Take an `ExportTraceServiceRequest`, in protobuf or JSON.
 
@@ -109,7 +110,9 @@ def router(writer: Writer, decoders: Decoders, settings: Settings) -> APIRouter:
         """
         return await take(request, TRACES)
 
-    @routes.post("/v1/logs", summary="Take log records that belong to spans (OTLP/HTTP)", openapi_extra=_OPENAPI)
+    @routes.post(
+        "/v1/logs", summary="Take log records that belong to spans (OTLP/HTTP)", openapi_extra=_openapi(_LOGS)
+    )
     async def post_logs(request: Request) -> Response:
         """Take an `ExportLogsServiceRequest`, in protobuf or JSON.
 
@@ -117,7 +120,7 @@ def router(writer: Writer, decoders: Decoders, settings: Settings) -> APIRouter:
         """
         return await take(request, LOGS)
 
-    @routes.post("/v1/metrics", summary="Take metrics and drop them (OTLP/HTTP)", openapi_extra=_OPENAPI)
+    @routes.post("/v1/metrics", summary="Take metrics and drop them (OTLP/HTTP)", openapi_extra=_DROPPED)
     async def post_metrics(request: Request) -> Response:
         """Programs may be set to send all of OTLP's signals to one address: metrics are accepted and dropped."""
         async for _ in request.stream():
@@ -202,21 +205,76 @@ def _statuses() -> Iterator[tuple[HTTPStatus, str]]:
         HTTPStatus.SERVICE_UNAVAILABLE,
         "The server cannot write now: send it again after `Retry-After` seconds.",
     )
+    yield HTTPStatus.INTERNAL_SERVER_ERROR, "The server failed: its log says why."
 
 
-_OPENAPI: Final = {
+def _openapi(example: dict[str, Any]) -> dict[str, Any]:
+    """The description of a route that takes such requests."""
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                PROTOBUF: {"schema": {"type": "string", "format": "binary"}},
+                JSON: {"schema": {"type": "object"}, "example": example},
+            },
+        },
+        "responses": {str(status.value): _answer(text) for status, text in _statuses()},
+    }
+
+
+def _answer(description: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "content": {PROTOBUF: {"schema": {"type": "string"}}, JSON: {"schema": {"type": "object"}}},
+    }
+
+
+_DROPPED: Final = {
     "requestBody": {
-        "required": True,
         "content": {
             PROTOBUF: {"schema": {"type": "string", "format": "binary"}},
-            JSON: {"schema": {"type": "object"}},
-        },
-    },
-    "responses": {
-        str(status.value): {
-            "description": text,
-            "content": {PROTOBUF: {"schema": {"type": "string"}}, JSON: {"schema": {"type": "object"}}},
+            JSON: {"schema": {}, "example": {"resourceMetrics": []}},
         }
-        for status, text in _statuses()
     },
+    "responses": {"200": _answer("Dropped, whatever it was.")},
+}
+_SESSION: Final = {"key": "session.id", "value": {"stringValue": "chat-1"}}
+_SPAN: Final = {"traceId": "5b8efff798038103d269b633813fc60c", "spanId": "051581bf3cb55c13"}
+_SPANS: Final = {
+    "resourceSpans": [
+        {
+            "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "support-desk"}}]},
+            "scopeSpans": [
+                {
+                    "spans": [
+                        {
+                            **_SPAN,
+                            "name": "answer",
+                            "startTimeUnixNano": "1763890200000000000",
+                            "endTimeUnixNano": "1763890201000000000",
+                            "attributes": [_SESSION],
+                        }
+                    ]
+                }
+            ],
+        }
+    ]
+}
+_LOGS: Final = {
+    "resourceLogs": [
+        {
+            "scopeLogs": [
+                {
+                    "logRecords": [
+                        {
+                            **_SPAN,
+                            "timeUnixNano": "1763890200500000000",
+                            "eventName": "gen_ai.user.message",
+                            "body": {"stringValue": "Where is my order?"},
+                        }
+                    ]
+                }
+            ]
+        }
+    ]
 }

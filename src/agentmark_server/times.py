@@ -48,7 +48,12 @@ def parse_time(text: str) -> Stretch:
     except ValueError as error:  # a month 13, say
         raise ValueError(_EXPECTED) from error
     first = (read - _EPOCH) // timedelta(seconds=1) * NS_IN_S + int((fraction or "0").ljust(9, "0"))
-    return Stretch(first, first if clock else first + _DAY - 1)
+    return Stretch(_held(first), _held(first if clock else first + _DAY - 1))
+
+
+def _held(time: int) -> int:
+    """As near as 64 bits hold it: they reach from 1677 to 2262, and what happens happens in between."""
+    return max(-(2**63), min(time, 2**63 - 1))
 
 
 _EXPECTED: Final = "a time like 2026-11-23T09:30:00Z or a date like 2026-11-23"

@@ -17,6 +17,29 @@ def test_unknown_routes(shared_server: RunningServer, method: str, path: str, st
     assert path in reply.json()["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/v1/traces", {"GET", "POST"}),
+        ("/v1/sessions/a", {"GET", "PATCH", "DELETE"}),
+        ("/v1/scores/a%2Fb", {"GET", "DELETE"}),
+        ("/health", {"GET"}),
+    ],
+)
+def test_allowed(shared_server: RunningServer, path: str, methods: set[str]) -> None:
+    """405 says with what the path can be asked, whichever of its routes comes first."""
+    reply = httpx2.request("PUT", shared_server.url + path)
+    assert reply.status_code == 405
+    assert set(reply.headers["Allow"].split(", ")) == methods
+
+
+@pytest.mark.parametrize("path", ["sessions", "traces", "spans", "users", "scores", "metrics"])
+def test_far_times(shared_server: RunningServer, path: str) -> None:
+    """A range may begin before any time that can be kept, and end behind it."""
+    shared_server.get(f"/v1/{path}", start_date="0001-01-01", end_date="9999-12-31T23:59:59.999999999Z")
+    shared_server.get("/v1/sessions", filter='start > "0001-01-01" and end < "9999-12-31"')
+
+
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:9418", "LOCALHOST:1", "[::1]:3000"])
 def test_local_names(shared_server: RunningServer, host: str) -> None:
     """The server answers to the names of this machine, on any port that leads to it."""

@@ -7,7 +7,7 @@ import msgspec
 from fastapi import APIRouter, Query
 
 from agentmark_server.api.errors import NOT_FOUND, RESPONSES, NotFoundError
-from agentmark_server.api.parameters import EncodedId, NoParameters
+from agentmark_server.api.parameters import NoParameters, SessionId
 from agentmark_server.api.reading import TraceId, trace_id_of
 from agentmark_server.api.schemas import Deleted, DeletedReply, SessionEdit, SessionEdited, SessionSchema
 from agentmark_server.live import Live
@@ -22,7 +22,7 @@ def router(store: Store, live: Live, settings: Settings) -> APIRouter:
 
     @routes.patch("/sessions/{session_id}", summary="Name or tag a session", tags=["Sessions"])
     def patch_session(
-        session_id: EncodedId, edit: SessionEdit, _: Annotated[NoParameters, Query()]
+        session_id: SessionId, edit: SessionEdit, _: Annotated[NoParameters, Query()]
     ) -> SessionEdited:
         """Set the session's name and tags, whatever its spans say, also those that come later."""
         edited = store.edit(LOCAL_APP, session_id, _edit_of(edit))
@@ -33,7 +33,7 @@ def router(store: Store, live: Live, settings: Settings) -> APIRouter:
         return SessionEdited(data=SessionSchema.of(session, now=time.time_ns(), idle=idle))
 
     @routes.delete("/sessions/{session_id}", summary="Delete a session", tags=["Sessions"])
-    def delete_session(session_id: EncodedId, _: Annotated[NoParameters, Query()]) -> DeletedReply:
+    def delete_session(session_id: SessionId, _: Annotated[NoParameters, Query()]) -> DeletedReply:
         """Delete all spans that the session owns. Spans of it that come later are refused if they began before."""
         return delete("session", session_id, SessionSelector(session_id))
 

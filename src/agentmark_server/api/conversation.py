@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from agentmark_server import otlp
 from agentmark_server.api.errors import NOT_FOUND, RESPONSES, NotFoundError
-from agentmark_server.api.parameters import EncodedId, SliceParameters
+from agentmark_server.api.parameters import SessionId, SliceParameters
 from agentmark_server.api.schemas import Pagination, SessionSchema
 from agentmark_server.conversation import LIMIT, Before, Turn, after, continued, recorded, turns
 from agentmark_server.grouping import group
@@ -32,9 +32,13 @@ _, COMPONENTS = msgspec.json.schema_components([Turn], ref_template=_REF)
 class ConversationParameters(SliceParameters):
     """Which traces of the session, and how much of each text."""
 
-    limit: int = Field(50, ge=1, le=1000, description="How many traces at most.")
+    limit: int = Field(50, ge=1, le=1000, description="How many traces at most.", examples=[50])
     content_limit: int = Field(
-        LIMIT, ge=1, le=1_000_000, description="Characters of one text; of a longer one the beginning is given."
+        LIMIT,
+        ge=1,
+        le=1_000_000,
+        description="Characters of one text; of a longer one the beginning is given.",
+        examples=[1000],
     )
 
 
@@ -75,7 +79,7 @@ def router(store: Store, settings: Settings) -> APIRouter:
         response_model=ConversationReply,
     )
     def get_conversation(
-        session_id: EncodedId, parameters: Annotated[ConversationParameters, Query()]
+        session_id: SessionId, parameters: Annotated[ConversationParameters, Query()]
     ) -> Response:
         """The session as people had it: a turn is one user message and all that answers it.
 

@@ -40,7 +40,9 @@ class EventsParameters(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     after: str | None = Field(
-        None, description="The `id` of an event: tell what changed since. Without it, what changes from now on."
+        None,
+        description="The `id` of an event: tell what changed since. Without it, what changes from now on.",
+        examples=["42"],
     )
 
 
@@ -52,7 +54,10 @@ def router(store: Store, live: Live) -> APIRouter:
     async def get_events(
         parameters: Annotated[EventsParameters, Query()],
         last_event_id: Annotated[
-            str | None, Header(description="As `after`, and wins over it: browsers send it when they come again.")
+            str | None,
+            Header(
+                description="As `after`, and wins over it: browsers send it when they come again.", examples=["42"]
+            ),
         ] = None,
     ) -> Response:
         """An event for every session that was written to or deleted, as it happens.

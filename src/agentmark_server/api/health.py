@@ -4,9 +4,10 @@ from importlib.metadata import version
 
 from fastapi import APIRouter
 
+from agentmark_server.api.errors import ANY_ROUTE
 from agentmark_server.api.schemas import Health
 
-router = APIRouter(tags=["Server"])
+router = APIRouter(tags=["Server"], responses=ANY_ROUTE)
 _VERSION = version("agentmark")
 
 

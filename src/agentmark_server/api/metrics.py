@@ -27,13 +27,17 @@ class MetricsParameters(BaseModel):
         None, description="Up to here: a time, or a date, which means its whole day. By default the last thing."
     )
     bucket: BucketWidth | Literal["auto"] = Field(
-        "auto", description="How long the steps are; `auto` suits the range. Weeks begin on Monday; all is UTC."
+        "auto",
+        description="How long the steps are; `auto` suits the range. Weeks begin on Monday; all is UTC.",
+        examples=["hour"],
     )
-    group_by: Dimension | None = Field(None, description="Tell calls apart by this besides.")
-    model: list[str] = Field([], description="Only calls of this model.")
-    agent: list[str] = Field([], description="Only calls of this agent.")
-    service: list[str] = Field([], description="Only calls from this `service.name`.")
-    environment: list[str] = Field([], description="Only calls from this deployment environment.")
+    group_by: Dimension | None = Field(None, description="Tell calls apart by this besides.", examples=["model"])
+    model: list[str] = Field([], description="Only calls of this model.", examples=[["gpt-4o"]])
+    agent: list[str] = Field([], description="Only calls of this agent.", examples=[["triage"]])
+    service: list[str] = Field([], description="Only calls from this `service.name`.", examples=[["support-desk"]])
+    environment: list[str] = Field(
+        [], description="Only calls from this deployment environment.", examples=[["production"]]
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

@@ -11,12 +11,11 @@ from agentmark_server.model import Slice
 MAX_LIMIT = 1000
 MAX_OFFSET = 2**63 - 1
 
-EncodedId = Annotated[
-    str,
-    # Routing goes by the raw path (see doors.RawPath), so that ids with slashes are one segment.
-    AfterValidator(unquote),
-    Path(description="Percent-encoded: it may hold any characters."),
-]
+_ENCODED = "Percent-encoded: it may hold any characters."
+# Routing goes by the raw path (see doors.RawPath), so that ids with slashes are one segment.
+SessionId = Annotated[str, AfterValidator(unquote), Path(description=_ENCODED, examples=["chat-1"])]
+UserId = Annotated[str, AfterValidator(unquote), Path(description=_ENCODED, examples=["ann"])]
+ScoreId = Annotated[str, AfterValidator(unquote), Path(description=_ENCODED, examples=["score-1"])]
 
 
 class SliceParameters(BaseModel):
@@ -24,9 +23,13 @@ class SliceParameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: int = Field(50, ge=1, le=MAX_LIMIT, description="How many at most.")
-    offset: int = Field(0, ge=0, le=MAX_OFFSET, description="How many to skip.")
-    cursor: str | None = Field(None, description="`next_cursor` of the page before; instead of `offset`.")
+    limit: int = Field(50, ge=1, le=MAX_LIMIT, description="How many at most.", examples=[50])
+    offset: int = Field(0, ge=0, le=MAX_OFFSET, description="How many to skip.", examples=[0])
+    cursor: str | None = Field(
+        None,
+        description="`next_cursor` of the page before, of the same list in the same order; instead of `offset`.",
+        examples=["WyIyIiwiY2hhdC0xIl0"],
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

@@ -5,6 +5,7 @@ from urllib.parse import unquote
 
 from fastapi import Path
 from pydantic import AfterValidator, Field, model_validator
+from pydantic.config import JsonDict
 
 from agentmark_server.api.errors import NotFoundError
 from agentmark_server.api.parameters import SliceParameters
@@ -18,9 +19,22 @@ MAX_TREE: Final = 10_000
 """Spans of a trace in one answer."""
 MAX_WITH_CONTENT: Final = 100
 """Spans in one answer that come with what they hold, which may be megabytes each."""
+TRACE_EXAMPLE: Final = "5b8efff798038103d269b633813fc60c"
+SPAN_EXAMPLE: Final = "051581bf3cb55c13"
+# Described, and not checked by it: an id that is none is an error of its own kind (404, not 400).
+TRACE_ID_SCHEMA: Final[JsonDict] = {"pattern": f"^[0-9A-Fa-f]{{{TRACE_ID_DIGITS}}}$"}
+SPAN_ID_SCHEMA: Final[JsonDict] = {"pattern": f"^[0-9A-Fa-f]{{{SPAN_ID_DIGITS}}}$"}
 
-TraceId = Annotated[str, AfterValidator(unquote), Path(description="32 hex digits.")]
-SpanId = Annotated[str, AfterValidator(unquote), Path(description="16 hex digits.")]
+TraceId = Annotated[
+    str,
+    AfterValidator(unquote),
+    Path(description="32 hex digits.", examples=[TRACE_EXAMPLE], json_schema_extra=TRACE_ID_SCHEMA),
+]
+SpanId = Annotated[
+    str,
+    AfterValidator(unquote),
+    Path(description="16 hex digits.", examples=[SPAN_EXAMPLE], json_schema_extra=SPAN_ID_SCHEMA),
+]
 
 
 def trace_id_of(text: str) -> bytes:
@@ -54,7 +68,7 @@ def _trace_id(text: str) -> str:
     return text
 
 
-TraceIdValue = Annotated[str, AfterValidator(_trace_id)]
+TraceIdValue = Annotated[str, AfterValidator(_trace_id), Field(json_schema_extra=TRACE_ID_SCHEMA)]
 """A trace's id as a parameter's value."""
 
 
@@ -67,7 +81,7 @@ class RangeParameters(SliceParameters):
     end_date: Time | None = Field(
         None, description="Those that began then or earlier: a time, or a date, which means its whole day."
     )
-    sort_order: Literal["asc", "desc"] = Field("desc", description="Upwards or downwards.")
+    sort_order: Literal["asc", "desc"] = Field("desc", description="Upwards or downwards.", examples=["desc"])
 
     @property
     def since(self) -> int | None:
@@ -87,6 +101,7 @@ class ContentParameters(SliceParameters):
         [],
         description=f"`content`: with input, output, messages, attributes, events and links; at most "
         f"{MAX_WITH_CONTENT} spans in one answer.",
+        examples=[["content"]],
     )
 
     @model_validator(mode="after")
@@ -106,4 +121,4 @@ class ContentParameters(SliceParameters):
 class TreeParameters(ContentParameters):
     """Which part of a trace's spans, as they stand in its tree."""
 
-    limit: int = Field(MAX_TREE, ge=1, le=MAX_TREE, description="How many spans at most.")
+    limit: int = Field(MAX_TREE, ge=1, le=MAX_TREE, description="How many spans at most.", examples=[100])

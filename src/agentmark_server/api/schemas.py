@@ -251,7 +251,9 @@ class Health(BaseModel):
 class SessionEdit(BaseModel):
     """What people say of a session; what is left out stays as it is."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"name": "Refund of order 42", "tags": ["reviewed"]}}
+    )
 
     name: str | None = Field(
         None, max_length=1000, description="Wins over what spans say; null or empty leaves it to them again."

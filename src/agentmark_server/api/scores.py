@@ -1,14 +1,16 @@
 """`/v1/scores`: what somebody or something thinks of sessions, traces and spans."""
 
 import time
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 from uuid import uuid4
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic.config import JsonDict
 
 from agentmark_server.api.errors import NOT_FOUND, RESPONSES, NotFoundError
-from agentmark_server.api.parameters import EncodedId, NoParameters, SliceParameters
+from agentmark_server.api.parameters import NoParameters, ScoreId, SliceParameters
+from agentmark_server.api.reading import SPAN_ID_SCHEMA, TRACE_EXAMPLE, TRACE_ID_SCHEMA
 from agentmark_server.api.schemas import ListReply, Pagination, ScoreSchema
 from agentmark_server.api.session_parameters import Time
 from agentmark_server.model import ResourceType, Score
@@ -24,6 +26,30 @@ Id = Annotated[str, Field(min_length=1, max_length=512)]
 Word = Annotated[str, Field(min_length=1, max_length=512)]
 Prose = Annotated[str, Field(max_length=65_536)]
 
+# What `NewScore` wants of its ids together, for the API's description.
+_OF_A_SESSION: Final[JsonDict] = {
+    "title": "Of a session",
+    "properties": {"resource_type": {"const": "session"}, "trace_id": {"type": "null"}},
+    "required": ["resource_type"],
+}
+_OF_A_TRACE: Final[JsonDict] = {
+    "title": "Of a trace",
+    "properties": {
+        "resource_type": {"const": "trace"},
+        "resource_id": {"type": "string", **TRACE_ID_SCHEMA},
+        "trace_id": {"type": "null"},
+    },
+}
+_OF_A_SPAN: Final[JsonDict] = {
+    "title": "Of a span",
+    "properties": {
+        "resource_type": {"const": "span"},
+        "resource_id": {"type": "string", **SPAN_ID_SCHEMA},
+        "trace_id": {"type": "string", **TRACE_ID_SCHEMA},
+    },
+    "required": ["resource_type", "trace_id"],
+}
+
 
 class NewScore(BaseModel):
     """A score to keep. Its resource need not be there yet."""
@@ -31,7 +57,8 @@ class NewScore(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
-            "example": {"resource_type": "session", "resource_id": "chat-1", "name": "helpful", "score": 1}
+            "example": {"resource_type": "session", "resource_id": "chat-1", "name": "helpful", "score": 1},
+            "anyOf": [_OF_A_SESSION, _OF_A_TRACE, _OF_A_SPAN],
         },
     )
 
@@ -85,19 +112,23 @@ def _hex(field: str, text: str, digits: int) -> str:
 class ScoreParameters(SliceParameters):
     """Which scores, in which order, and which part of their list."""
 
-    resource_type: list[ResourceType] = Field([], description="`session`, `trace` or `span`.")
-    resource_id: list[str] = Field([], description="What the score is of.")
-    trace_id: list[str] = Field([], description="A trace: scores of it and of its spans.")
-    name: list[str] = Field([], description="The name, exactly.")
-    source: list[str] = Field([], description="The source, exactly.")
-    min_score: FiniteFloat | None = Field(None, description="The least score, itself included.")
-    max_score: FiniteFloat | None = Field(None, description="The greatest score, itself included.")
+    resource_type: list[ResourceType] = Field(
+        [], description="`session`, `trace` or `span`.", examples=[["session"]]
+    )
+    resource_id: list[str] = Field([], description="What the score is of.", examples=[["chat-1"]])
+    trace_id: list[str] = Field(
+        [], description="A trace: scores of it and of its spans.", examples=[[TRACE_EXAMPLE]]
+    )
+    name: list[str] = Field([], description="The name, exactly.", examples=[["helpful"]])
+    source: list[str] = Field([], description="The source, exactly.", examples=[["api"]])
+    min_score: FiniteFloat | None = Field(None, description="The least score, itself included.", examples=[0.5])
+    max_score: FiniteFloat | None = Field(None, description="The greatest score, itself included.", examples=[1])
     start_date: Time | None = Field(None, description="Made then or later: a time or a date (UTC).")
     end_date: Time | None = Field(
         None, description="Made then or earlier: a time, or a date, which means its whole day."
     )
-    sort_by: Literal["created_at"] = Field("created_at", description="Ties by id.")
-    sort_order: Literal["asc", "desc"] = Field("desc", description="Upwards or downwards.")
+    sort_by: Literal["created_at"] = Field("created_at", description="Ties by id.", examples=["created_at"])
+    sort_order: Literal["asc", "desc"] = Field("desc", description="Upwards or downwards.", examples=["desc"])
 
     @property
     def query(self) -> ScoreQuery:
@@ -116,7 +147,7 @@ class ScoreParameters(SliceParameters):
         )
 
 
-class ScoreId(BaseModel):
+class MadeId(BaseModel):
     """The id of a score."""
 
     id: str
@@ -125,7 +156,7 @@ class ScoreId(BaseModel):
 class ScoreMade(BaseModel):
     """What was made, or deleted."""
 
-    data: ScoreId
+    data: MadeId
 
 
 class ScoreReply(BaseModel):
@@ -143,7 +174,7 @@ def router(store: Store) -> APIRouter:
         """Keep one score. With an `id` of your own, sending it again makes no second one."""
         made = score.made(time.time_ns())
         store.put_score(LOCAL_APP, made)
-        return ScoreMade(data=ScoreId(id=made.id))
+        return ScoreMade(data=MadeId(id=made.id))
 
     @routes.get("", summary="List scores")
     def list_scores(parameters: Annotated[ScoreParameters, Query()]) -> ListReply[ScoreSchema]:
@@ -153,7 +184,7 @@ def router(store: Store) -> APIRouter:
         return ListReply(data=scores, pagination=Pagination.of(page, parameters.limit, parameters.offset))
 
     @routes.get("/{score_id}", summary="Show a score", responses=NOT_FOUND)
-    def get_score(score_id: EncodedId, _: Annotated[NoParameters, Query()]) -> ScoreReply:
+    def get_score(score_id: ScoreId, _: Annotated[NoParameters, Query()]) -> ScoreReply:
         """One score."""
         score = store.get_score(LOCAL_APP, score_id)
         if score is None:
@@ -161,11 +192,11 @@ def router(store: Store) -> APIRouter:
         return ScoreReply(data=ScoreSchema.of(score))
 
     @routes.delete("/{score_id}", summary="Delete a score", responses=NOT_FOUND)
-    def delete_score(score_id: EncodedId, _: Annotated[NoParameters, Query()]) -> ScoreMade:
+    def delete_score(score_id: ScoreId, _: Annotated[NoParameters, Query()]) -> ScoreMade:
         """Delete one score."""
         if not store.delete_score(LOCAL_APP, score_id):
             raise _missing(score_id)
-        return ScoreMade(data=ScoreId(id=score_id))
+        return ScoreMade(data=MadeId(id=score_id))
 
     return routes
 

@@ -11,6 +11,7 @@ from pydantic import (
     ModelWrapValidatorHandler,
     PrivateAttr,
     TypeAdapter,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -41,36 +42,55 @@ def _filter(text: str) -> str:
     return text
 
 
-Time = Annotated[str, AfterValidator(_time)]
+Time = Annotated[
+    str,
+    AfterValidator(_time),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}],
+            "examples": ["2026-11-23T09:30:00Z", "2026-11-23"],
+        }
+    ),
+]
 """A time or a date that can be read."""
 
 
 class SessionParameters(SliceParameters):
     """Which sessions, in which order, and which part of their list."""
 
-    name: list[str] = Field([], description="A part of the name, in any case.")
-    user_id: list[str] = Field([], description="One of the session's users.")
-    user_id_camel: list[str] = Field([], alias="userId", description="The same as `user_id`.")
+    name: list[str] = Field([], description="A part of the name, in any case.", examples=[["billing"]])
+    user_id: list[str] = Field([], description="One of the session's users.", examples=[["ann"]])
+    user_id_camel: list[str] = Field([], alias="userId", description="The same as `user_id`.", examples=[["ann"]])
     start_date: Time | None = Field(None, description="Sessions that ended then or later: a time or a date (UTC).")
     end_date: Time | None = Field(
         None, description="Sessions that began then or earlier: a time, or a date, which means its whole day."
     )
-    model: list[str] = Field([], description="A model that was called.")
-    agent: list[str] = Field([], description="An agent that took part.")
-    service: list[str] = Field([], description="A `service.name` that spans came from.")
-    environment: list[str] = Field([], description="A deployment environment.")
-    release: list[str] = Field([], description="A release of the service.")
-    tag: list[str] = Field([], description="A tag.")
-    status: list[SessionStatus] = Field([], description="`active`, `idle` or `ended`.")
+    model: list[str] = Field([], description="A model that was called.", examples=[["gpt-4o"]])
+    agent: list[str] = Field([], description="An agent that took part.", examples=[["triage"]])
+    service: list[str] = Field(
+        [], description="A `service.name` that spans came from.", examples=[["support-desk"]]
+    )
+    environment: list[str] = Field([], description="A deployment environment.", examples=[["production"]])
+    release: list[str] = Field([], description="A release of the service.", examples=[["1.4.2"]])
+    tag: list[str] = Field([], description="A tag.", examples=[["beta"]])
+    status: list[SessionStatus] = Field(
+        [], description="`active`, `idle` or `ended`.", examples=[["active", "idle"]]
+    )
     filter: Annotated[str, AfterValidator(_filter)] | None = Field(
-        None, description="An expression, such as `total_cost > 0.01 and any(span.status = ERROR)`."
+        None,
+        description="An expression, such as `total_cost > 0.01 and any(span.status = ERROR)`.",
+        examples=["total_cost > 0.01 and any(span.status = ERROR)"],
     )
-    search: list[str] = Field([], description="A part of the id or of the name, in any case.")
+    search: list[str] = Field([], description="A part of the id or of the name, in any case.", examples=[["chat"]])
     q: list[str] = Field(
-        [], description="Words that are all in the messages: whole words, in any order and case, accents aside."
+        [],
+        description="Words that are all in the messages: whole words, in any order and case, accents aside.",
+        examples=[["refund order"]],
     )
-    sort_by: Order = Field(Order.END, description="What to sort by: ties by id, those without a value last.")
-    sort_order: Literal["asc", "desc"] = Field("desc", description="Upwards or downwards.")
+    sort_by: Order = Field(
+        Order.END, description="What to sort by: ties by id, those without a value last.", examples=["total_cost"]
+    )
+    sort_order: Literal["asc", "desc"] = Field("desc", description="Upwards or downwards.", examples=["desc"])
     _metadata: dict[str, list[str]] = PrivateAttr(default_factory=dict)
     _bounds: dict[str, float] = PrivateAttr(default_factory=dict)
 
@@ -146,6 +166,7 @@ NAMED_PARAMETERS: Final = {
                 "required": False,
                 "schema": {"type": "number"},
                 "description": f"The {word} {column}, itself included.",
+                "example": 2,
             }
             for column in NUMBERS
             for side, word in (("min", "least"), ("max", "greatest"))
@@ -156,6 +177,7 @@ NAMED_PARAMETERS: Final = {
             "required": False,
             "schema": {"type": "array", "items": {"type": "string"}},
             "description": "A value of metadata; `<key>` stands for its key.",
+            "example": ["prod"],
         },
     ]
 }

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from agentmark_server.api.errors import NOT_FOUND, RESPONSES, NotFoundError
-from agentmark_server.api.parameters import EncodedId, SliceParameters
+from agentmark_server.api.parameters import SessionId, SliceParameters
 from agentmark_server.api.schemas import (
     Pagination,
     ScoreSchema,
@@ -40,7 +40,7 @@ def router(store: Store, settings: Settings) -> APIRouter:
         return SessionsReply(data=sessions, pagination=pagination)
 
     @routes.get("/{session_id}", summary="Open a session", responses=NOT_FOUND)
-    def get_session(session_id: EncodedId, parameters: Annotated[SliceParameters, Query()]) -> SessionReply:
+    def get_session(session_id: SessionId, parameters: Annotated[SliceParameters, Query()]) -> SessionReply:
         """One session with its traces in order of their start; the parameters are about the traces."""
         session = store.get_session(LOCAL_APP, session_id)
         if session is None:

@@ -8,6 +8,7 @@ from pydantic import Field
 from agentmark_server.api.errors import NOT_FOUND, RESPONSES, NotFoundError
 from agentmark_server.api.parameters import NoParameters
 from agentmark_server.api.reading import (
+    TRACE_EXAMPLE,
     ContentParameters,
     RangeParameters,
     SpanId,
@@ -33,16 +34,18 @@ from agentmark_server.store import Store
 class SpanParameters(ContentParameters, RangeParameters):
     """Which spans, in which order, and which part of their list."""
 
-    trace_id: list[TraceIdValue] = Field([], description="Its trace, in hex.")
-    session_id: list[str] = Field([], description="The session that owns it.")
-    user_id: list[str] = Field([], description="Its user.")
-    user_id_camel: list[str] = Field([], alias="userId", description="The same as `user_id`.")
-    name: list[str] = Field([], description="A part of the name, in any case.")
-    kind: list[Kind] = Field([], description="What it does.")
-    status: list[SpanStatus] = Field([], description="`ok`, `error` or `unset`.")
-    model: list[str] = Field([], description="The model that was called.")
+    trace_id: list[TraceIdValue] = Field([], description="Its trace, in hex.", examples=[[TRACE_EXAMPLE]])
+    session_id: list[str] = Field([], description="The session that owns it.", examples=[["chat-1"]])
+    user_id: list[str] = Field([], description="Its user.", examples=[["ann"]])
+    user_id_camel: list[str] = Field([], alias="userId", description="The same as `user_id`.", examples=[["ann"]])
+    name: list[str] = Field([], description="A part of the name, in any case.", examples=[["answer"]])
+    kind: list[Kind] = Field([], description="What it does.", examples=[["llm"]])
+    status: list[SpanStatus] = Field([], description="`ok`, `error` or `unset`.", examples=[["error"]])
+    model: list[str] = Field([], description="The model that was called.", examples=[["gpt-4o"]])
     sort_by: SpanOrder = Field(
-        SpanOrder.START, description="What to sort by: ties by trace id and id, unknown values last."
+        SpanOrder.START,
+        description="What to sort by: ties by trace id and id, unknown values last.",
+        examples=["start"],
     )
 
     @property

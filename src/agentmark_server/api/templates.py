@@ -35,7 +35,10 @@ class TemplateParameters(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     path: str = Field(
-        max_length=500, pattern=r"\.mdx$", description="Below the project's folder of prompts, with slashes."
+        max_length=500,
+        pattern=r"\.mdx$",
+        description="Below the project's folder of prompts, with slashes.",
+        examples=["chat.prompt.mdx"],
     )
 
 
@@ -44,8 +47,8 @@ class PromptParameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: int = Field(50, ge=1, le=MAX_LIMIT, description="How many at most.")
-    offset: int = Field(0, ge=0, le=MAX_OFFSET, description="How many to skip.")
+    limit: int = Field(50, ge=1, le=MAX_LIMIT, description="How many at most.", examples=[50])
+    offset: int = Field(0, ge=0, le=MAX_OFFSET, description="How many to skip.", examples=[0])
 
 
 class TemplateSchema(BaseModel):
@@ -83,7 +86,9 @@ def router(project: Path) -> APIRouter:
     def get_template(
         parameters: Annotated[TemplateParameters, Query()],
         response: Response,
-        if_none_match: Annotated[str | None, Header()] = None,
+        if_none_match: Annotated[
+            str | None, Header(description="The `ETag` of the version that one has.", examples=['"0"'])
+        ] = None,
     ) -> TemplateReply | Response:
         """One prompt or component. Asked with the version that one has, it answers 304 if that is current."""
         content = _content(_root(project), parameters.path)

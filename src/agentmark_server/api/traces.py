@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
 from agentmark_server.api.errors import NOT_FOUND, RESPONSES, NotFoundError
-from agentmark_server.api.parameters import EncodedId, SliceParameters
+from agentmark_server.api.parameters import SessionId, SliceParameters
 from agentmark_server.api.reading import RangeParameters, TraceId, TreeParameters, trace_id_of
 from agentmark_server.api.schemas import ListReply, Pagination, TraceSchema
 from agentmark_server.api.span_shapes import TraceReply, json_reply, span_shape
@@ -19,13 +19,17 @@ from agentmark_server.store import Store
 class TraceParameters(RangeParameters):
     """Which traces, in which order, and which part of their list."""
 
-    session_id: list[str] = Field([], description="A session that owns a span of it.")
-    user_id: list[str] = Field([], description="One of its users.")
-    user_id_camel: list[str] = Field([], alias="userId", description="The same as `user_id`.")
-    name: list[str] = Field([], description="A part of the name, in any case.")
-    status: list[SpanStatus] = Field([], description="`ok`, `error` or `unset`, as its root says.")
-    model: list[str] = Field([], description="A model that was called.")
-    sort_by: TraceOrder = Field(TraceOrder.START, description="What to sort by: ties by id, unknown values last.")
+    session_id: list[str] = Field([], description="A session that owns a span of it.", examples=[["chat-1"]])
+    user_id: list[str] = Field([], description="One of its users.", examples=[["ann"]])
+    user_id_camel: list[str] = Field([], alias="userId", description="The same as `user_id`.", examples=[["ann"]])
+    name: list[str] = Field([], description="A part of the name, in any case.", examples=[["answer"]])
+    status: list[SpanStatus] = Field(
+        [], description="`ok`, `error` or `unset`, as its root says.", examples=[["error"]]
+    )
+    model: list[str] = Field([], description="A model that was called.", examples=[["gpt-4o"]])
+    sort_by: TraceOrder = Field(
+        TraceOrder.START, description="What to sort by: ties by id, unknown values last.", examples=["start"]
+    )
 
     @property
     def query(self) -> TraceQuery:
@@ -75,7 +79,7 @@ def router(store: Store) -> APIRouter:
 
     @routes.get("/sessions/{session_id}/traces", summary="List a session's traces", responses=NOT_FOUND)
     def list_session_traces(
-        session_id: EncodedId, parameters: Annotated[SliceParameters, Query()]
+        session_id: SessionId, parameters: Annotated[SliceParameters, Query()]
     ) -> ListReply[TraceSchema]:
         """The traces of a session in order of their start, each with what of it the session owns."""
         page = store.list_session_traces(LOCAL_APP, session_id, parameters.slice)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from agentmark_server.api.errors import NOT_FOUND, RESPONSES, NotFoundError
-from agentmark_server.api.parameters import EncodedId, NoParameters, SliceParameters
+from agentmark_server.api.parameters import NoParameters, SliceParameters, UserId
 from agentmark_server.api.schemas import ListReply, Pagination
 from agentmark_server.api.session_parameters import Time
 from agentmark_server.model import PICO, User
@@ -19,7 +19,7 @@ from agentmark_server.times import parse_time, rfc3339
 class UserParameters(SliceParameters):
     """Which users, in which order, and which part of their list."""
 
-    search: list[str] = Field([], description="A part of the id, in any case.")
+    search: list[str] = Field([], description="A part of the id, in any case.", examples=[["ann"]])
     start_date: Time | None = Field(
         None, description="Only sessions that ended then or later: a time or a date (UTC)."
     )
@@ -27,9 +27,11 @@ class UserParameters(SliceParameters):
         None, description="Only sessions that began then or earlier: a time, or a date, which means its whole day."
     )
     sort_by: UserOrder = Field(
-        UserOrder.LAST, description="What to sort by: ties by id, those without a value last."
+        UserOrder.LAST,
+        description="What to sort by: ties by id, those without a value last.",
+        examples=["last_seen"],
     )
-    sort_order: Literal["asc", "desc"] = Field("desc", description="Upwards or downwards.")
+    sort_order: Literal["asc", "desc"] = Field("desc", description="Upwards or downwards.", examples=["desc"])
 
     @property
     def query(self) -> UserQuery:
@@ -97,7 +99,7 @@ def router(store: Store) -> APIRouter:
         return ListReply(data=users, pagination=Pagination.of(page, parameters.limit, parameters.offset))
 
     @routes.get("/{user_id}", summary="Show a user", responses=NOT_FOUND)
-    def get_user(user_id: EncodedId, _: Annotated[NoParameters, Query()]) -> UserReply:
+    def get_user(user_id: UserId, _: Annotated[NoParameters, Query()]) -> UserReply:
         """One user, with the sums over all of its sessions."""
         user = store.get_user(LOCAL_APP, user_id)
         if user is None:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from agentmark_server.api.errors import NOT_FOUND, RESPONSES, NotFoundError
 from agentmark_server.api.export import html, lines, otlp
 from agentmark_server.api.export.source import Source
-from agentmark_server.api.parameters import EncodedId
+from agentmark_server.api.parameters import SessionId
 from agentmark_server.api.schemas import SessionSchema
 from agentmark_server.settings import LOCAL_APP, Settings
 from agentmark_server.store import Store
@@ -69,9 +69,10 @@ class ExportParameters(BaseModel):
         "json",
         description="`json`: the session, its traces, their spans with all they hold. `jsonl`: a span a line. "
         "`otlp`: an ExportTraceServiceRequest, as `POST /v1/traces` takes it. `html`: a page in one file.",
+        examples=["html"],
     )
     encoding: Literal["protobuf", "json"] | None = Field(
-        None, description="Of `otlp`: by default what the `Accept` header wants, else JSON."
+        None, description="Of `otlp`: by default what the `Accept` header wants, else JSON.", examples=["json"]
     )
 
 
@@ -82,9 +83,11 @@ def router(store: Store, settings: Settings) -> APIRouter:
 
     @routes.get("/{session_id}/export", summary="Export a session", response_class=StreamingResponse)
     def export_session(
-        session_id: EncodedId,
+        session_id: SessionId,
         parameters: Annotated[ExportParameters, Query()],
-        accept: Annotated[str, Header()] = "",
+        accept: Annotated[
+            str, Header(description="For `otlp`: the encoding to answer in.", examples=[_PROTOBUF])
+        ] = "",
     ) -> Response:
         """The session with every span that it owns, as a file."""
         session = store.get_session(LOCAL_APP, session_id)
