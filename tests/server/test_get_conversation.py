@@ -88,8 +88,9 @@ def test_a_session_in_turns(shared_server: RunningServer) -> None:
     data = body["data"]
     assert body["pagination"] == {"total": 2, "limit": 50, "offset": 0, "next_cursor": None}
     whole = shared_server.get(f"/v1/sessions/{session}")["data"]
-    assert {key: data[key] for key in whole if key not in {"traces", "status"}} == {
-        key: value for key, value in whole.items() if key not in {"traces", "status"}
+    beside = {"traces", "scores", "status"}
+    assert {key: data[key] for key in whole if key not in beside} == {
+        key: value for key, value in whole.items() if key not in beside
     }
     one, two = data["turns"]
     assert (one["trace_id"], two["trace_id"]) == tuple(trace_id(f"{session}/{n}").hex() for n in (1, 2))

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +23,7 @@ from agentmark_server.store import (
     Selector,
     SessionSelector,
     SpanReader,
+    StoreError,
     Stretch,
 )
 from agentmark_server.store.sqlite import (
@@ -150,8 +151,9 @@ class SqliteStore:
             for app, session_id in rows(connection, "noted_sessions_gone"):
                 self._forgotten.end_session(app, session_id, tick)
             one(connection, "forget_noted_sessions")
-        while self.index():
-            pass
+        with suppress(StoreError):  # what is derived is there; the index of words follows when it can be written
+            while self.index():
+                pass
         return done
 
     def changes(self, app: str, after: str | None = None, limit: int = 1000) -> Changes:
