@@ -402,7 +402,7 @@ def test_filling_disk(tmp_path: Path, seed: str) -> None:
                 ]
                 before = Snapshot.of(store, 0)
                 try:
-                    with full_disk(random.randrange(random.choice([5000, 60_000]))):
+                    with full_disk(random.randrange(random.choice([20_000, 400_000]))):
                         store.append(APP, received(*spans))
                         sent += len(spans)
                 except StoreError:

@@ -58,7 +58,7 @@ def _fits(one: Listed, query: SessionQuery) -> bool:
     session = one.session
     start, end = session["start"], session["end"]
     return (
-        (not query.names or any(name.casefold() in (session["name"] or "").casefold() for name in query.names))
+        (not query.names or any(_is_in(name, session["name"]) for name in query.names))
         and all(_has_label(session, labelled) for labelled in query.labelled)
         and (query.since is None or (end is not None and end >= query.since))
         and (query.until is None or (start is not None and start <= query.until))
@@ -202,3 +202,8 @@ def _span(member: Member) -> dict[str, Any]:
         "prompt_name": text(span, "agentmark.prompt_name"),
         "metadata": {key: said for key in keys if (said := text(span, METADATA + key))},
     }
+
+
+def _is_in(part: str, name: str | None) -> bool:
+    """Whether a name has a part, in any case; what has no name has none, not even an empty one."""
+    return name is not None and part.casefold() in name.casefold()
