@@ -52,8 +52,8 @@ def create_app(settings: Settings) -> FastAPI:
     store = open_store(settings.db, reader)
     live = Live()
     writer = Writer(store, live.announce)
-    indexer = Indexer(store)
     decoders = Decoders(reader, settings.prices, settings.max_body_bytes)
+    indexer = Indexer(store, decoders.is_busy)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

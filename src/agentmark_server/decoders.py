@@ -63,6 +63,10 @@ class Decoders:
         self._processes: list[_DecoderProcess] = []
         self._starting: list[asyncio.Task[None]] = []
 
+    def is_busy(self) -> bool:
+        """Whether a request is being decoded."""
+        return self._busy > 0
+
     async def decode(self, body: Body, signal: Signal) -> Batch:
         """A body to shares. Raises otlp.UnreadableError, otlp.TooLargeError."""
         self._busy += 1
