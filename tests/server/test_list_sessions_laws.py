@@ -31,7 +31,11 @@ _ACTIVITIES = st.builds(
 )
 
 many = settings(
-    deadline=None, max_examples=40, suppress_health_check=list(HealthCheck), report_multiple_bugs=False
+    deadline=None,
+    max_examples=40,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+    report_multiple_bugs=False,
 )
 some = settings(many, max_examples=15)
 
